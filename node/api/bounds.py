@@ -1,0 +1,75 @@
+"""Bounds on the arguments of the interface, the same for every implementation and for every caller.
+
+Arguments are known by their names in `NodeApi`; a name means the same in every method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from node.api.errors import UsageError
+from node.api.interface import MAX_PAGE, TOPICS
+
+MAX_ADDRESSES = 100
+MAX_RAW_BYTES = 32 * 1024
+_ADDRESS_SIZES = (21, 33)
+_MAX_HEIGHT = (1 << 63) - 1
+
+
+def check_arguments(arguments: Mapping[str, object]) -> None:
+    """Raises UsageError for the first argument that is out of bounds."""
+    for name, value in arguments.items():
+        if value is not None and name in _CHECKS:
+            _CHECKS[name](value)
+
+
+def check_address(address: object) -> None:
+    """A raw address: version byte and digest, 21 or 33 bytes."""
+    if not isinstance(address, bytes) or len(address) not in _ADDRESS_SIZES:
+        raise UsageError("bad_address", "A raw address has 21 or 33 bytes.")
+
+
+def _addresses(value: object) -> None:
+    if not isinstance(value, tuple) or not 1 <= len(value) <= MAX_ADDRESSES:
+        raise UsageError("bad_request", f"Ask for 1 to {MAX_ADDRESSES} accounts at a time.")
+    for address in value:
+        check_address(address)
+
+
+def _hash(value: object) -> None:
+    if not isinstance(value, bytes) or len(value) != 32:
+        raise UsageError("bad_hash", "An id has 32 bytes (64 hexadecimal digits).")
+
+
+def _height(value: object) -> None:
+    if not isinstance(value, int) or not 0 <= value <= _MAX_HEIGHT:
+        raise UsageError("bad_height", "A height is a number from 0 on.")
+
+
+def _limit(value: object) -> None:
+    if not isinstance(value, int) or not 1 <= value <= MAX_PAGE:
+        raise UsageError("bad_request", f"A page holds 1 to {MAX_PAGE} entries.")
+
+
+def _raw(value: object) -> None:
+    if not isinstance(value, bytes) or not 0 < len(value) <= MAX_RAW_BYTES:
+        raise UsageError("bad_request", f"A transaction has at most {MAX_RAW_BYTES:,} bytes.")
+
+
+def check_topics(value: object) -> None:
+    """Topics to subscribe to: at least one, each known."""
+    if not isinstance(value, tuple) or not 0 < len(value) <= len(TOPICS) or any(item not in TOPICS for item in value):
+        raise UsageError("bad_request", f"Topics are {', '.join(TOPICS)}.")
+
+
+_CHECKS = {
+    "address": check_address,
+    "addresses": _addresses,
+    "txid": _hash,
+    "block_id": _hash,
+    "height": _height,
+    "before": _height,
+    "limit": _limit,
+    "raw": _raw,
+    "topics": check_topics,
+}

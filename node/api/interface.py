@@ -1,0 +1,87 @@
+"""The interface to a node that screens, commands and the wallet see.
+
+Implementations: the running node in this process (`node.service`), a read-only look at a node's files
+(`node.storage`), and a node behind a Unix socket (`node.api.client`). They share methods, records and errors, so that
+nobody above can tell which one answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from node.api.records import (
+    AccountView,
+    BlockSummary,
+    BlockView,
+    Event,
+    HistoryPage,
+    NetworkInfo,
+    Place,
+    Status,
+    Submission,
+    TransactionView,
+    VerifyReport,
+)
+
+TOPICS = ("block", "transaction", "balance", "alert")
+MAX_PAGE = 500
+
+
+class NodeApi(Protocol):
+    """Every method may raise the errors of `node.api.errors`; `Refused` where nothing else is said."""
+
+    async def network(self) -> NetworkInfo:
+        """Constants of the network."""
+        ...
+
+    async def status(self) -> Status:
+        """The node's state now."""
+        ...
+
+    async def account(self, address: bytes) -> AccountView:
+        """One account by raw address; an account that does not exist yet has balance and nonce 0."""
+        ...
+
+    async def submit(self, raw: bytes) -> Submission:
+        """Check a signed transaction, keep it on disk and offer it to the next block.
+
+        Raises `Refused` with the reason's code when the transaction cannot be valid; nothing is kept then.
+        """
+        ...
+
+    async def transaction(self, txid: bytes) -> TransactionView | None:
+        """A transaction by id, or None."""
+        ...
+
+    async def history(self, addresses: tuple[bytes, ...], before: int | None = None, limit: int = 50) -> HistoryPage:
+        """Transactions that touch any of these accounts (at most 100), newest first, pending ones on the first page.
+
+        `before` is `next_before` of the page before; `limit` at most `MAX_PAGE`.
+        """
+        ...
+
+    async def block(self, height: int | None = None, block_id: bytes | None = None) -> BlockView | None:
+        """A block by height on the chain or by id; the tip when neither is given."""
+        ...
+
+    async def blocks(self, before: int | None = None, limit: int = 20) -> tuple[BlockSummary, ...]:
+        """Blocks of the chain below height `before` (the newest when None), newest first."""
+        ...
+
+    async def places(self) -> tuple[Place, ...]:
+        """All named places; their sum is the supply."""
+        ...
+
+    async def verify(self) -> VerifyReport:
+        """Recount everything from what is stored: database, blocks, total, state commitment. Takes a while."""
+        ...
+
+    def subscribe(self, topics: tuple[str, ...] = TOPICS) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
+        """Events from now on, through a bounded queue; a slow reader loses the oldest and is told how many."""
+        ...
+
+    async def stop(self) -> None:
+        """Ask the node behind this interface to stop; a node in this process refuses (its owner stops it)."""
+        ...

@@ -1,0 +1,1 @@
+"""Encoding: canonical MessagePack, tagged hashes, amounts and addresses. Pure; imports nothing of ours."""

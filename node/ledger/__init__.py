@@ -1,0 +1,1 @@
+"""The ledger: the state machine of accounts and modules. Pure and synchronous; storage and time are arguments."""

@@ -1,0 +1,1 @@
+"""Light: spectrum, waves of values and their superposition. Pure integers."""

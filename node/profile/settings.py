@@ -1,0 +1,113 @@
+"""What can be configured: sections of settings, each with a type, a default, bounds and a comment.
+
+A package describes its section as data; `node.profile.config` reads, checks and writes it. `[node]` is described
+here, `[wallet]` and `[app]` by the packages that own them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+SettingValue: TypeAlias = bool | int | str
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One key. Its type is that of `default`; `minimum` and `maximum` bound a number or a text's length."""
+
+    key: str
+    default: SettingValue
+    comment: str
+    minimum: int = 0
+    maximum: int = 1 << 31
+    choices: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """The type in words."""
+        if isinstance(self.default, bool):
+            return "true or false"
+        if isinstance(self.default, int):
+            return f"a whole number from {self.minimum} to {self.maximum}"
+        if self.choices:
+            return "one of " + ", ".join(repr(choice) for choice in self.choices)
+        return "text"
+
+    def check(self, value: object) -> str | None:
+        """What is wrong with `value`, or None."""
+        wanted = type(self.default)
+        if type(value) is not wanted:
+            return f"must be {self.kind}, not {_shown(value)}"
+        if isinstance(value, int) and not isinstance(value, bool):
+            fits = self.minimum <= value <= self.maximum
+        elif isinstance(value, str):
+            fits = value in self.choices if self.choices else len(value) <= min(self.maximum, 4096)
+        else:
+            fits = True
+        return None if fits else f"must be {self.kind}, not {_shown(value)}"
+
+    def parse(self, text: str) -> SettingValue:
+        """The value written as `text` in an environment variable or an option. Raises ValueError with the reason."""
+        value: SettingValue = text
+        if isinstance(self.default, bool):
+            words = {"true": True, "yes": True, "on": True, "1": True}
+            words |= {"false": False, "no": False, "off": False, "0": False}
+            value = words.get(text.strip().lower(), text)
+        elif isinstance(self.default, int):
+            digits = text.strip()
+            if digits.lstrip("-").isdecimal() and digits.isascii() and len(digits) < 20:
+                value = int(digits)
+        if wrong := self.check(value):
+            raise ValueError(wrong)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A table of the configuration; the section named "" is the top level."""
+
+    name: str
+    comment: str
+    settings: tuple[Setting, ...]
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:40]}…"
+
+
+TOP = Section(
+    "",
+    "Configuration of Nexus. Every key can also be given as --set section.key=value\n"
+    "or as the environment variable NEXUS_SECTION_KEY; those win over this file, in that order.",
+    (Setting("profile", "default", "The profile that is used when --profile does not name one."),),
+)
+
+NODE = Section(
+    "node",
+    "The node: what `nexus node run` does, and the node inside the app.",
+    (
+        Setting(
+            "log_level",
+            "info",
+            "How much the log says.",
+            choices=("debug", "info", "warning", "error"),
+        ),
+        Setting("log_kilobytes", 1024, "A log file is rotated at this size.", 16, 1_048_576),
+        Setting("log_files", 4, "Rotated log files that are kept.", 0, 100),
+        Setting("produce", True, "Make blocks when this profile holds a validator key."),
+        Setting(
+            "check",
+            "auto",
+            "How the database is checked at start; auto does it after a crash.",
+            choices=("auto", "none", "quick", "full"),
+        ),
+        Setting(
+            "accept_long_gap",
+            False,
+            "Make blocks though the newest is half a year old; only with a clock that is right.",
+        ),
+        Setting("numpy", True, "Use NumPy for the state's waves; off saves 16 MB of memory."),
+    ),
+)

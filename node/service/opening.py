@@ -1,0 +1,161 @@
+"""Starting and stopping a node: the one place where its parts are made and joined."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from node.api.errors import Damaged, Refused
+from node.api.server import ApiServer
+from node.consensus.chain import Chain
+from node.ledger.genesis import Genesis
+from node.ledger.signatures import is_good_key, supports_ml_dsa
+from node.ledger.stakes import Validator
+from node.profile.paths import ProfilePaths
+from node.service.clock import system_clock
+from node.service.core import load_chain
+from node.service.node import Node
+from node.service.production import Producer
+from node.service.trace import open_trace, trace
+from node.service.validator_key import load_validator_key
+from node.storage.lock import FolderLock
+from node.storage.outbox import Outbox
+from node.storage.queries import Queries, read_genesis
+from node.storage.signing_record import SigningRecord
+from node.storage.writer import ChainWriter
+
+_log = logging.getLogger("nexus.service")
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """What a node may be told. `check` is the database check at start: "auto", "none", "quick" or "full"."""
+
+    produce: bool = True
+    accept_long_gap: bool = False
+    check: str = "auto"
+    numpy: bool = True
+    serve: bool = True  # answer on the profile's Unix socket
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A node that runs in this process. `report` says what opening it found and did."""
+
+    node: Node
+    report: tuple[str, ...]
+
+
+@asynccontextmanager
+async def open_service(
+    paths: ProfilePaths,
+    settings: ServiceSettings | None = None,
+    clock: Callable[[], int] = system_clock,
+) -> AsyncIterator[Service]:
+    """Run the node of a profile for the length of the context.
+
+    Raises Refused when another node holds the folder, Damaged for data that cannot be used; nothing was changed then.
+    """
+    settings = settings or ServiceSettings()
+    open_trace()
+    trace("recovery begin")
+    async with AsyncExitStack() as stack:
+        genesis = read_genesis(paths.genesis)
+        stack.enter_context(FolderLock.acquire(paths.lock))
+        _check_abilities(genesis)
+        writer = await ChainWriter.open(paths.chain_db, check=settings.check)
+        stack.push_async_callback(writer.close)
+        chain = await writer.run(load_chain, genesis, writer.database, numpy=settings.numpy)
+        outbox = Outbox.open(paths.outbox_db)
+        stack.push_async_callback(outbox.close)
+        queries = await Queries.open(paths)
+        node = Node(genesis, chain, writer, outbox, queries, clock)
+        stack.push_async_callback(node.close)
+        await node.recover_outbox()
+        if settings.produce:
+            node.producer = _producer(paths, node, chain, clock, settings)
+        trace("recovery end")
+        report = _report(writer, node)
+        if node.producer is not None:
+            task = asyncio.create_task(node.producer.run(node.make_block), name="producer")
+            task.add_done_callback(lambda task: _mourn(task, node))
+            stack.push_async_callback(_cancel, task)
+        if settings.serve:
+            server = ApiServer(node, paths.prepare_socket(), node.stop_requested.set)
+            await server.start()
+            stack.push_async_callback(server.close)
+        stack.callback(node.hub.close)
+        yield Service(node, report)
+
+
+def _check_abilities(genesis: Genesis) -> None:
+    """What consensus needs of this device, and what the genesis promises of its keys."""
+    if not supports_ml_dsa():
+        raise Refused(
+            "no_ml_dsa",
+            "The installed `cryptography` cannot check ML-DSA-65 signatures, so this node cannot validate.",
+            "Install cryptography 48 or newer (on Termux: pkg upgrade python-cryptography openssl).",
+        )
+    if not all(is_good_key(0, founder.consensus_key) for founder in genesis.validators):
+        raise Damaged("bad_genesis", "The genesis names a consensus key that is no point of P-256.")
+
+
+def _producer(
+    paths: ProfilePaths, node: Node, chain: Chain, clock: Callable[[], int], settings: ServiceSettings
+) -> Producer | None:
+    """This profile's validator, or None where it has no key that the chain knows."""
+    key = load_validator_key(paths.validator_key)
+    if key is None:
+        return None
+    mine = next((item for item in chain.table.validators if item.consensus_key == key.public_key), None)
+    if mine is None:
+        node.alerts.put(
+            "validator_unknown",
+            "warning",
+            "The validator key of this profile belongs to no validator of this network; no blocks are made with it.",
+        )
+        return None
+    record = SigningRecord.open(paths.signing_record, key.public_key)
+    _warn_of_last_epoch(node, mine, chain)
+    return Producer(chain, node.mempool, mine.id, key, record, clock, node.alerts, settings.accept_long_gap)
+
+
+def _warn_of_last_epoch(node: Node, validator: Validator, chain: Chain) -> None:
+    """A reveal chain lasts 2¹⁶ epochs; its end must not come as a surprise."""
+    left = validator.first_epoch + (1 << 16) - chain.slots.epoch_of(chain.tip.slot)
+    if left < 1 << 12:
+        node.alerts.put(
+            "reveals_running_out",
+            "warning",
+            f"The validator key can make blocks for {max(left, 0)} more epochs; then it must be replaced.",
+        )
+
+
+def _report(writer: ChainWriter, node: Node) -> tuple[str, ...]:
+    lines = list(writer.report.lines)
+    if len(node.mempool):
+        lines.append(f"Took up {len(node.mempool)} accepted transactions that were not in a block yet.")
+    for line in lines:
+        _log.info("%s", line)
+    return tuple(lines)
+
+
+def _mourn(task: asyncio.Task[None], node: Node) -> None:
+    """A fault in the slot loop stops production visibly, never silently."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        _log.critical("production stopped", exc_info=error)
+        node.alerts.put(
+            "production_stopped",
+            "error",
+            "Making blocks stopped because of a fault in the program. What was accepted is kept.",
+            "See the log (`nexus node logs`), then start the node again.",
+        )
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])

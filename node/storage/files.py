@@ -1,0 +1,38 @@
+"""Files that survive a power cut: written whole, synced, renamed into place, the folder synced."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from node.storage.faults import translated
+
+
+def sync_folder(folder: Path) -> None:
+    """Make created and renamed names in a folder durable."""
+    number = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def write_durably(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Replace the file's content so that after a crash it is either the old or the new one, whole.
+
+    Raises Damaged (disk full, read-only); the old content is kept then.
+    """
+    draft = path.with_name(path.name + ".new")
+    with translated(path):
+        try:
+            number = os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, mode)
+            with open(number, "wb") as file:
+                os.fchmod(number, mode)
+                file.write(content)
+                file.flush()
+                os.fsync(number)
+            os.replace(draft, path)
+        except OSError:
+            draft.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
