@@ -1,0 +1,58 @@
+"""How values look on the screen: addresses, times, ages, sizes. Amounts come from `node.encoding.amounts` alone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from node.encoding.address import Address, AddressError
+
+HIDDEN_AMOUNT = "••••"
+
+
+def groups(address: str, size: int = 4) -> str:
+    """An address in groups of `size`, as people compare it aloud."""
+    return " ".join(address[start : start + size] for start in range(0, len(address), size))
+
+
+def short(address: str, head: int = 9, tail: int = 6) -> str:
+    """Beginning and end of an address, for lists; never where money is confirmed."""
+    return address if len(address) <= head + tail + 1 else f"{address[:head]}…{address[-tail:]}"
+
+
+def address_text(raw: bytes, prefix: str) -> str:
+    """The address for people, or its bytes in hexadecimal where they are none."""
+    try:
+        return Address.from_raw(raw).text(prefix)
+    except AddressError:
+        return raw.hex()
+
+
+def when(time_ms: int | None, now_ms: int) -> str:
+    """Local time of day for today, the day for this year, else the date. Never an age: that would have to tick."""
+    if time_ms is None:
+        return "waiting"
+    moment = datetime.fromtimestamp(time_ms // 1000)
+    now = datetime.fromtimestamp(now_ms // 1000)
+    if moment.date() == now.date():
+        return f"{moment:%H:%M}"
+    if moment.year == now.year:
+        return f"{moment.day} {moment:%b %H:%M}"
+    return f"{moment:%Y-%m-%d}"
+
+
+def exactly_when(time_ms: int) -> str:
+    """Local date and time to the second."""
+    return f"{datetime.fromtimestamp(time_ms // 1000):%Y-%m-%d %H:%M:%S}"
+
+
+def size(count: int) -> str:
+    """Bytes in kB, MB or GB (powers of ten), one decimal, cut."""
+    for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if count >= unit:
+            return f"{count // unit}.{count % unit * 10 // unit} {name}"
+    return f"{count} bytes"
+
+
+def cut(value: str, width: int) -> str:
+    """At most `width` characters, with an ellipsis where something is missing."""
+    return value if len(value) <= width else value[: max(width - 1, 0)] + "…"
