@@ -1,0 +1,291 @@
+"""A household without a node: a fake `NodeApi` with fixed data, a wallet of published words, a clock that stands."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from node.api.errors import Refused
+from node.api.records import (
+    AccountView,
+    Alert,
+    BlockSummary,
+    Event,
+    HistoryPage,
+    NetworkInfo,
+    Output,
+    Status,
+    Submission,
+    TransactionView,
+)
+from node.encoding.address import Address
+from node.encoding.amounts import UNITS_PER_NXT
+from node.ledger.types import SignedTransaction
+
+NOW_MS = 1_763_121_600_000  # 2025-11-14 12:00:00 UTC
+PASSPHRASE = "correct horse"
+WORDS = "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about"
+NXT = UNITS_PER_NXT
+
+
+class StandingClock:
+    """A wallet's clock that only tests turn."""
+
+    def __init__(self) -> None:
+        self.now = NOW_MS
+        self.gone = 1000.0
+
+    def now_ms(self) -> int:
+        return self.now
+
+    def elapsed(self) -> float:
+        return self.gone
+
+
+def raw_address(number: int) -> bytes:
+    return bytes([0]) + bytes([number]) * 20
+
+
+def block(height: int, region: str = "Green", transactions: int = 1) -> BlockSummary:
+    return BlockSummary(
+        bytes([height % 256]) * 32, height, height * 5, NOW_MS, raw_address(1), region, transactions, 0, 1000, 900
+    )
+
+
+class FakeNode:
+    """Keeps balances and a history in memory; `submit` takes effect at once."""
+
+    def __init__(self) -> None:
+        self.info = NetworkInfo(
+            "solo-home",
+            "solo",
+            "tnxt",
+            bytes(range(32)),
+            NOW_MS - 3_600_000,
+            200,
+            1800,
+            1500,
+            131072,
+            1000,
+            50000,
+            20,
+            1,
+        )
+        self.accounts: dict[bytes, AccountView] = {}
+        self.transactions: list[TransactionView] = []
+        self.alerts: tuple[Alert, ...] = ()
+        self.height = 1204
+        self.submitted: list[SignedTransaction] = []
+        self.refusal: Refused | None = None
+        self.calls = 0
+        self.queues: list[asyncio.Queue[Event]] = []
+        self.closed = False
+        self.pid = 4242
+
+    def fund(self, address: bytes, units: int, pending_in: int = 0) -> None:
+        self.accounts[address] = AccountView(address, True, units, 0, 0, units, pending_in, 0)
+
+    def paid(
+        self, sender: bytes, recipient: bytes, amount: int, *, memo: str = "", status: str = "done", minutes: int = 0
+    ) -> TransactionView:
+        number = len(self.transactions)
+        done = status != "pending"
+        view = TransactionView(
+            txid=bytes([number + 1]) * 32,
+            wid=bytes([number + 1]) * 32,
+            kind=1,
+            kind_name="transfer",
+            sender=sender,
+            nonce=number,
+            expiry=100_000,
+            tip=0,
+            fee=1000,
+            outputs=(Output(recipient, amount),),
+            memo=memo,
+            size=200,
+            status=status,
+            reason="insufficient_funds: the account held less when its turn came" if status == "failed" else "",
+            height=1200 - minutes if done else None,
+            block=bytes(32) if done else None,
+            slot=6000 - minutes if done else None,
+            time_ms=NOW_MS - minutes * 60_000 if done else None,
+            raw=b"",
+        )
+        self.transactions.append(view)
+        return view
+
+    async def network(self) -> NetworkInfo:
+        return self.info
+
+    async def status(self) -> Status:
+        self.calls += 1
+        return Status(
+            self.info, "producing", self.height, bytes(32), self.height * 5, self.height * 5 + 3, self.height, 3,
+            len(self.accounts), 0, 0, 0, 10**14, NOW_MS - 3_600_000, NOW_MS, self.pid, 1_234_567, self.alerts,
+        )  # fmt: skip
+
+    async def account(self, address: bytes) -> AccountView:
+        return self.accounts.get(address) or AccountView(address, False, 0, 0, 0, 0, 0, 0)
+
+    async def submit(self, raw: bytes) -> Submission:
+        if self.refusal is not None:
+            raise self.refusal
+        signed = SignedTransaction.from_raw(raw)
+        self.submitted.append(signed)
+        recipient, amount, memo = signed.body.payload
+        assert isinstance(recipient, bytes)
+        assert isinstance(amount, int)
+        self.transactions.insert(0, self.paid(signed.sender, recipient, amount, memo=str(memo), status="pending"))
+        self.transactions.pop()
+        sender = self.accounts[signed.sender]
+        self.accounts[signed.sender] = replace(
+            sender, next_nonce=sender.next_nonce + 1, spendable=sender.spendable - amount, pending_out=amount
+        )
+        self.tell(Event("transaction", txid=signed.txid, text="pending"))
+        return Submission(signed.txid, signed.wid, False)
+
+    async def history(self, addresses: tuple[bytes, ...], before: int | None = None, limit: int = 50) -> HistoryPage:
+        self.calls += 1
+        found = [
+            view
+            for view in self.transactions
+            if view.sender in addresses or any(output.recipient in addresses for output in view.outputs)
+        ]
+        start = before or 0
+        page = tuple(found[start : start + limit])
+        return HistoryPage(page, start + limit if len(found) > start + limit else None)
+
+    async def blocks(self, before: int | None = None, limit: int = 20) -> tuple[BlockSummary, ...]:
+        return (block(self.height, "Green"),)
+
+    def tell(self, event: Event) -> None:
+        for queue in self.queues:
+            queue.put_nowait(event)
+
+    def new_block(self, region: str = "Red") -> None:
+        self.height += 1
+        self.tell(Event("block", block=block(self.height, region)))
+
+    @asynccontextmanager
+    async def subscribe(self, topics: tuple[str, ...] = ()) -> AsyncIterator[AsyncIterator[Event]]:
+        queue: asyncio.Queue[Event] = asyncio.Queue()
+        self.queues.append(queue)
+
+        async def events() -> AsyncIterator[Event]:
+            while True:
+                yield await queue.get()
+
+        yield events()
+        self.queues.remove(queue)
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[FakeNode]:
+        yield self
+        self.closed = True
+
+
+class World:
+    """Node, wallet, contacts and folders of one test, and the app on them."""
+
+    def __init__(self, folder: Path) -> None:
+        from wallet.contacts import Contacts
+        from wallet.keystore import KdfCost
+        from wallet.secret import Secret
+        from wallet.store import WalletStore
+
+        self.folder = folder
+        self.node = FakeNode()
+        self.clock = StandingClock()
+        self.store = WalletStore(folder / "wallets", "tnxt", clock=self.clock, cost=KdfCost(1, 8192))
+        self.contacts = Contacts(folder / "contacts.json", "tnxt")
+        self.secret = Secret
+        self.saved: list[tuple[str, str]] = []
+
+    def furnish(self) -> World:
+        """A wallet with two accounts and a watched one, contacts, and a small history."""
+        wallet = self.store.restore("main", self.secret.of(PASSPHRASE), self.secret.of(WORDS), accounts=2)
+        wallet.set_label(wallet.accounts[1], "Savings")
+        main, savings = (account.address for account in wallet.accounts)
+        wallet.lock()
+        ada, cafe, treasury = raw_address(0x11), raw_address(0x22), raw_address(0x33)
+        wallet.add_watch(Address.from_raw(raw_address(0x44)).text("tnxt"), "Bakery till")
+        for name, raw in (("Ada", ada), ("Café Noir", cafe), ("Treasury", treasury)):
+            self.contacts.add(name, Address.from_raw(raw).text("tnxt"))
+        node = self.node
+        node.fund(main, 1_250 * NXT + 50_000_000, pending_in=2 * NXT)
+        node.fund(savings, 12_000 * NXT)
+        node.fund(raw_address(0x44), 77 * NXT)
+        node.fund(ada, 5 * NXT)
+        node.paid(raw_address(0x55), main, 2 * NXT, memo="for the tickets", status="pending")
+        node.paid(main, ada, 12 * NXT + 50_000_000, memo="lunch", minutes=12)
+        node.paid(main, cafe, 3 * NXT + 80_000_000, minutes=95)
+        node.paid(treasury, main, 1_000 * NXT, memo="welcome", minutes=240)
+        node.paid(main, savings, 200 * NXT, minutes=1500)
+        node.paid(main, raw_address(0x66), 9_000 * NXT, status="failed", minutes=4000)
+        return self
+
+    def household(self, **changes: Any) -> Any:
+        from nexus_tui.household import Household
+
+        values: dict[str, Any] = {
+            "name": "default",
+            "folder": Path("/home/ada/.local/share/nexus/profiles/default"),
+            "open_node": self.node.opened,
+            "wallets": lambda prefix: self.store,
+            "contacts": lambda prefix: self.contacts,
+            "export_folder": self.folder,
+        }
+        return Household(**{**values, **changes})
+
+    def app(self, *, empty: bool = False, onboarding: Any = None, terminal: Any = None, **preferences: Any) -> Any:
+        from nexus_tui.factory import make_app
+        from nexus_tui.settings import Preferences
+        from nexus_tui.terminal import Terminal
+
+        app = make_app(
+            None if empty else self.household(),
+            home=self.folder / "home",
+            onboarding=onboarding,
+            preferences=Preferences(save=lambda *pair: self.saved.append(pair), **preferences),
+            terminal=terminal or Terminal(),
+            now_ms=lambda: NOW_MS,
+        )
+        return app
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> World:
+    """A world with no wallet and no history."""
+    return World(tmp_path)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """A world to look at."""
+    return World(tmp_path).furnish()
+
+
+@pytest.fixture
+def until() -> Callable[..., Any]:
+    """Wait, without sleeping longer than needed, until something is so."""
+
+    async def wait(pilot: Any, so: Callable[[], object], seconds: float = 5.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not so():
+            assert time.monotonic() < deadline, "it did not come to be"
+            await pilot.pause(0.01)
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def make_world() -> type[World]:
+    """For tests that need many worlds."""
+    return World

@@ -1,0 +1,128 @@
+"""A made-up node for the tests of the socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+
+from node.api.errors import Locked, Refused
+from node.api.events import EventHub
+from node.api.interface import TOPICS
+from node.api.records import (
+    AccountView,
+    Alert,
+    BlockSummary,
+    BlockView,
+    Check,
+    Event,
+    HistoryPage,
+    NetworkInfo,
+    Output,
+    Place,
+    Status,
+    Submission,
+    TransactionView,
+    VerifyReport,
+)
+
+NETWORK = NetworkInfo("n", "solo", "tnxt", b"g" * 32, 1, 2_000, 1_800, 150, 131_072, 1_000, 50_000, 20, 1)
+ALERT = Alert("disk_low", "warning", "Little space — left", "Free some", 5)
+STATUS = Status(
+    NETWORK, "producing", 9, b"t" * 32, 8, 7, 6, 5, 4, 3, 2, 1, 10**14, 1_700_000_000_000, 12, 34, 56, (ALERT, ALERT)
+)
+SUMMARY = BlockSummary(b"i" * 32, 9, 8, 7, b"c" * 21, "Violet", 6, 5, 4, 3)
+
+
+def transaction(number: int, raw: bytes = b"raw") -> TransactionView:
+    return TransactionView(
+        number.to_bytes(32),
+        b"w" * 32,
+        2,
+        "multi-transfer",
+        b"\0" * 21,
+        1,
+        2,
+        3,
+        4,
+        (Output(b"\1" * 33, 2**63), Output(b"\0" * 21, 0)),
+        "memo ☀",
+        len(raw),
+        "done",
+        "",
+        None,
+        None,
+        3,
+        None,
+        raw,
+    )
+
+
+class FakeNode:
+    """Implements `NodeApi` with fixed answers; `submit` and `account` misbehave on demand."""
+
+    def __init__(self) -> None:
+        self.hub = EventHub()
+        self.calls: list[tuple[object, ...]] = []
+        self.running = 0
+        self.most_running = 0
+        self.gate: asyncio.Event | None = None
+        self.page = 3
+        self.raw = b"raw"
+
+    async def network(self) -> NetworkInfo:
+        return NETWORK
+
+    async def status(self) -> Status:
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        try:
+            if self.gate is not None:
+                await self.gate.wait()
+            return STATUS
+        finally:
+            self.running -= 1
+
+    async def account(self, address: bytes) -> AccountView:
+        self.calls.append(("account", address))
+        return AccountView(address, True, 10**14, 2, 3, 4, 5, 6)
+
+    async def submit(self, raw: bytes) -> Submission:
+        if raw == b"refuse":
+            raise Refused("insufficient_funds", "Not enough — sorry", "Send less")
+        if raw == b"locked":
+            raise Locked("locked", "Locked")
+        if raw == b"crash":
+            raise ZeroDivisionError("secret detail")
+        if raw == b"surrogate":
+            raise Refused("bad", "bad \udc80 text")
+        if raw == b"cancel":
+            raise asyncio.CancelledError
+        return Submission(raw.ljust(32), b"w" * 32, False)
+
+    async def transaction(self, txid: bytes) -> TransactionView | None:
+        return transaction(int.from_bytes(txid)) if txid != b"?" * 32 else None
+
+    async def history(self, addresses: tuple[bytes, ...], before: int | None = None, limit: int = 50) -> HistoryPage:
+        self.calls.append(("history", addresses, before, limit))
+        return HistoryPage(tuple(transaction(number, self.raw) for number in range(self.page)), before)
+
+    async def block(self, height: int | None = None, block_id: bytes | None = None) -> BlockView | None:
+        if height == 404:
+            return None
+        return BlockView(SUMMARY, 1, (b"p" * 32,), 0, 5, b"r", b"b", b"s", b"x", False, (b"a" * 32, b"b" * 32))
+
+    async def blocks(self, before: int | None = None, limit: int = 20) -> tuple[BlockSummary, ...]:
+        return (SUMMARY,) * limit
+
+    async def places(self) -> tuple[Place, ...]:
+        return (Place("accounts", "accounts", 1), Place("TREASURY", "reserve", 2))
+
+    async def verify(self) -> VerifyReport:
+        return VerifyReport(True, 9, 10**14, b"s" * 32, (Check("database", True, "fine"),))
+
+    def subscribe(self, topics: tuple[str, ...] = TOPICS) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
+        return self.hub.subscribe(topics)
+
+    async def stop(self) -> None:
+        raise Refused("in_process", "stop the owner")
