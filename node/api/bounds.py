@@ -5,6 +5,7 @@ Arguments are known by their names in `NodeApi`; a name means the same in every 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from node.api.errors import UsageError
@@ -14,6 +15,7 @@ MAX_ADDRESSES = 100
 MAX_RAW_BYTES = 32 * 1024
 _ADDRESS_SIZES = (21, 33)
 _MAX_HEIGHT = (1 << 63) - 1
+_PREFIX = re.compile("[0-9a-f]{1,64}")
 
 
 def check_arguments(arguments: Mapping[str, object]) -> None:
@@ -46,6 +48,16 @@ def _height(value: object) -> None:
         raise UsageError("bad_height", "A height is a number from 0 on.")
 
 
+def _slot(value: object) -> None:
+    if not isinstance(value, int) or not 0 <= value <= _MAX_HEIGHT:
+        raise UsageError("bad_slot", "A slot is a number from 0 on.")
+
+
+def _prefix(value: object) -> None:
+    if not isinstance(value, str) or not _PREFIX.fullmatch(value):
+        raise UsageError("bad_prefix", "A block's id begins with 1 to 64 hexadecimal digits (0-9, a-f).")
+
+
 def _limit(value: object) -> None:
     if not isinstance(value, int) or not 1 <= value <= MAX_PAGE:
         raise UsageError("bad_request", f"A page holds 1 to {MAX_PAGE} entries.")
@@ -69,6 +81,8 @@ _CHECKS = {
     "block_id": _hash,
     "height": _height,
     "before": _height,
+    "before_slot": _slot,
+    "prefix": _prefix,
     "limit": _limit,
     "raw": _raw,
     "topics": check_topics,

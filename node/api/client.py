@@ -39,7 +39,10 @@ from node.api.records import (
     AccountView,
     BlockSummary,
     BlockView,
+    DagBlockView,
+    DagView,
     Event,
+    FinalityView,
     HistoryPage,
     NetworkInfo,
     Place,
@@ -156,6 +159,22 @@ class RemoteNode:
     async def blocks(self, before: int | None = None, limit: int = 20) -> tuple[BlockSummary, ...]:
         """Blocks below a height, newest first."""
         return cast("tuple[BlockSummary, ...]", await self._call("blocks", before, limit))
+
+    async def dag(self, before_slot: int | None = None, limit: int = 60) -> DagView:
+        """The newest blocks of the DAG below a slot."""
+        return cast(DagView, await self._call("dag", before_slot, limit))
+
+    async def dag_block(self, block_id: bytes) -> DagBlockView | None:
+        """A block of the DAG in full."""
+        return cast("DagBlockView | None", await self._call("dag_block", block_id))
+
+    async def find_blocks(self, prefix: str) -> tuple[bytes, ...]:
+        """Ids that begin with these digits."""
+        return cast("tuple[bytes, ...]", await self._call("find_blocks", prefix))
+
+    async def finality(self) -> FinalityView:
+        """How far the chain is final."""
+        return cast(FinalityView, await self._call("finality"))
 
     async def places(self) -> tuple[Place, ...]:
         """All named places of the sum."""

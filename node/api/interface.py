@@ -15,7 +15,10 @@ from node.api.records import (
     AccountView,
     BlockSummary,
     BlockView,
+    DagBlockView,
+    DagView,
     Event,
+    FinalityView,
     HistoryPage,
     NetworkInfo,
     Place,
@@ -25,8 +28,9 @@ from node.api.records import (
     VerifyReport,
 )
 
-TOPICS = ("block", "transaction", "balance", "alert")
+TOPICS = ("block", "transaction", "balance", "alert", "dag")
 MAX_PAGE = 500
+MAX_FOUND = 16
 
 
 class NodeApi(Protocol):
@@ -68,6 +72,25 @@ class NodeApi(Protocol):
 
     async def blocks(self, before: int | None = None, limit: int = 20) -> tuple[BlockSummary, ...]:
         """Blocks of the chain below height `before` (the newest when None), newest first."""
+        ...
+
+    async def dag(self, before_slot: int | None = None, limit: int = 60) -> DagView:
+        """The newest `limit` blocks of the DAG with a slot below `before_slot` (the newest of all when None).
+
+        To read on, ask with the oldest slot so far plus one: a page may end inside a slot.
+        """
+        ...
+
+    async def dag_block(self, block_id: bytes) -> DagBlockView | None:
+        """A block of the DAG in full, on or off the selected chain; None when this node does not keep it."""
+        ...
+
+    async def find_blocks(self, prefix: str) -> tuple[bytes, ...]:
+        """Ids of the DAG's blocks that begin with these hexadecimal digits, ascending, at most `MAX_FOUND`."""
+        ...
+
+    async def finality(self) -> FinalityView:
+        """How far the chain is final, its newest checkpoints and its validators."""
         ...
 
     async def places(self) -> tuple[Place, ...]:

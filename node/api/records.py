@@ -137,7 +137,7 @@ class HistoryPage:
 
 @dataclass(frozen=True, slots=True)
 class BlockSummary:
-    """A block in a list."""
+    """A block of the selected chain in a list. `transactions`, `failed` and `fees` are of those it accepted."""
 
     id: bytes
     height: int
@@ -153,7 +153,7 @@ class BlockSummary:
 
 @dataclass(frozen=True, slots=True)
 class BlockView:
-    """A block in full."""
+    """A block of the selected chain in full. `txids` are those it accepted, in order."""
 
     summary: BlockSummary
     version: int
@@ -166,6 +166,170 @@ class BlockView:
     signature: bytes
     heartbeat: bool
     txids: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DagBlockSummary:
+    """A block of the DAG in a picture or a list (protocol section 4).
+
+    `colour` is "blue" or "red" as the chain block that merged it judged it, "pending" while the selected chain has
+    not merged it; blocks of the selected chain (`chain`) are blue. `height` is their height, None off the chain.
+    `final` means merged or stood for by a block at or below the newest final checkpoint.
+    """
+
+    id: bytes
+    parents: tuple[bytes, ...]  # the selected parent first
+    slot: int
+    seat: int
+    creator: bytes
+    region: str
+    blue_score: int
+    height: int | None
+    colour: str
+    chain: bool
+    final: bool
+    transactions: int  # in its own body
+    votes: int  # in its own body
+    disqualified: bool
+    time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RegionShare:
+    """Stake of one region in the table that judges a checkpoint, and the part of it that voted for it. Units."""
+
+    region: str
+    stake: int
+    voted: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointView:
+    """A checkpoint of the selected chain (protocol section 5).
+
+    `status` is "waiting", "justified" or "final". `stake_alone` means that its regions were not asked, because too few
+    of them hold four validators or because none of the three checkpoints before it was justified in its own past.
+    `pattern` is the digest (32 bytes) of the superposition of the votes' waves, empty before it is justified.
+    """
+
+    number: int
+    block: bytes
+    slot: int
+    height: int | None
+    hash: bytes
+    status: str
+    stake_voted: int
+    stake_total: int
+    voters: int
+    spectral: tuple[RegionShare, ...]
+    stake_alone: bool
+    pattern: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DagView:
+    """A part of the DAG, ascending by (slot, seat, id).
+
+    `tip` is the end of the selected chain, `tips` are all blocks without a successor. `oldest_slot` is the slot of the
+    oldest block that this node still keeps; what is older was pruned.
+    """
+
+    tip: bytes
+    tips: tuple[bytes, ...]
+    blocks: tuple[DagBlockSummary, ...]
+    final: CheckpointView | None
+    justified: CheckpointView | None
+    oldest_slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class WaveView:
+    """The five-dimensional wave signature of a header (protocol section 3)."""
+
+    wavelength_pm: int
+    amplitude: int  # bit length of the fees offered
+    phase: int  # of 2**16 to a turn
+    polarisation: int  # of 2**16 to a turn
+    time: int  # slot
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class VoteView:
+    """A finality vote in the body of a block."""
+
+    voter: bytes
+    region: str
+    source: int
+    source_hash: bytes
+    target: int
+    target_hash: bytes
+    target_slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedView:
+    """A transaction that a block of the selected chain executed; `carrier` is the block whose body holds it."""
+
+    txid: bytes
+    carrier: bytes
+    status: str  # "done" or "failed"
+    fee: int
+
+
+@dataclass(frozen=True, slots=True)
+class DagBlockView:
+    """A block of the DAG in full.
+
+    `blues` and `reds` are its mergeset as it saw it, the selected parent first. `merged_by` is the block of the
+    selected chain that merged it: itself on the chain, None while there is none. `votes` and `txids` are those of its
+    body, empty once that was pruned; `accepted` what it executed as a block of the selected chain, in order.
+    """
+
+    summary: DagBlockSummary
+    version: int
+    epoch: int
+    reveal: bytes
+    body_root: bytes
+    state_commitment: bytes
+    signature: bytes
+    wave: WaveView
+    votes: tuple[VoteView, ...]
+    txids: tuple[bytes, ...]
+    merged_by: bytes | None
+    blues: tuple[bytes, ...]
+    reds: tuple[bytes, ...]
+    accepted: tuple[AcceptedView, ...]
+    blue_work: int
+
+
+@dataclass(frozen=True, slots=True)
+class ValidatorView:
+    """A validator of the current table. `last_vote` is the number of the last checkpoint it voted for."""
+
+    id: bytes  # raw address
+    name: str  # "" where it gave none
+    region: str
+    stake: int
+    last_vote: int | None
+    blocks: int  # made by it, of those that this node still keeps
+    tombstoned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FinalityView:
+    """How far the chain is final, and who votes. `checkpoints` are the newest, newest first.
+
+    `lag_slots` is how far the newest final checkpoint's block lies behind the tip, 0 where both are one.
+    """
+
+    final: CheckpointView | None
+    justified: CheckpointView | None
+    checkpoints: tuple[CheckpointView, ...]
+    validators: tuple[ValidatorView, ...]
+    table_hash: bytes
+    next_table_hash: bytes
+    lag_slots: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,10 +363,11 @@ class VerifyReport:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something happened. `topic` is "block", "transaction", "balance" or "alert".
+    """Something happened. `topic` is "block", "transaction", "balance", "alert" or "dag".
 
     block: `block`; transaction: `txid` and `text` = its new status; balance: `address` and `units` = balance now;
-    alert: `alert`. `missed` counts events dropped before this one because the reader was slow: then read afresh.
+    alert: `alert`; dag: a block came into the DAG (`block_id`), or the chain or its finality moved (None).
+    `missed` counts events dropped before this one because the reader was slow: then read afresh.
     """
 
     topic: str
@@ -212,4 +377,5 @@ class Event:
     units: int | None = None
     text: str = ""
     alert: Alert | None = None
+    block_id: bytes | None = None
     missed: int = 0

@@ -10,20 +10,30 @@ from node.api.errors import Locked, Refused
 from node.api.events import EventHub
 from node.api.interface import TOPICS
 from node.api.records import (
+    AcceptedView,
     AccountView,
     Alert,
     BlockSummary,
     BlockView,
     Check,
+    CheckpointView,
+    DagBlockSummary,
+    DagBlockView,
+    DagView,
     Event,
+    FinalityView,
     HistoryPage,
     NetworkInfo,
     Output,
     Place,
+    RegionShare,
     Status,
     Submission,
     TransactionView,
+    ValidatorView,
     VerifyReport,
+    VoteView,
+    WaveView,
 )
 
 NETWORK = NetworkInfo("n", "solo", "tnxt", b"g" * 32, 1, 2_000, 1_800, 150, 131_072, 1_000, 50_000, 20, 1)
@@ -32,6 +42,15 @@ STATUS = Status(
     NETWORK, "producing", 9, b"t" * 32, 8, 7, 6, 5, 4, 3, 2, 1, 10**14, 1_700_000_000_000, 12, 34, 56, (ALERT, ALERT)
 )
 SUMMARY = BlockSummary(b"i" * 32, 9, 8, 7, b"c" * 21, "Violet", 6, 5, 4, 3)
+
+CHECKPOINT = CheckpointView(
+    3, b"i" * 32, 8, 9, b"h" * 32, "final", 70, 100, 5, (RegionShare("Violet", 60, 50),), False, b"p" * 32
+)
+WAITING = CheckpointView(4, b"j" * 32, 9, None, b"k" * 32, "waiting", 0, 100, 0, (), True, b"")
+DAG_BLOCK = DagBlockSummary(
+    b"i" * 32, (b"p" * 32, b"q" * 32), 8, 1, b"c" * 21, "Violet", 7, None, "red", False, True, 2, 1, False, 5
+)
+VALIDATOR = ValidatorView(b"c" * 21, "", "Violet", 60, None, 4, True)
 
 
 def transaction(number: int, raw: bytes = b"raw") -> TransactionView:
@@ -114,6 +133,37 @@ class FakeNode:
 
     async def blocks(self, before: int | None = None, limit: int = 20) -> tuple[BlockSummary, ...]:
         return (SUMMARY,) * limit
+
+    async def dag(self, before_slot: int | None = None, limit: int = 60) -> DagView:
+        self.calls.append(("dag", before_slot, limit))
+        return DagView(b"t" * 32, (b"t" * 32, b"i" * 32), (DAG_BLOCK,) * 2, CHECKPOINT, None, 3)
+
+    async def dag_block(self, block_id: bytes) -> DagBlockView | None:
+        if block_id == b"?" * 32:
+            return None
+        return DagBlockView(
+            DAG_BLOCK,
+            2,
+            1,
+            b"r",
+            b"b",
+            b"s",
+            b"x",
+            WaveView(400_123, 3, 65_535, 0, 8, b"d" * 64),
+            (VoteView(b"\1" * 33, "Red", 1, b"f" * 32, 3, b"g" * 32, 8),),
+            (b"a" * 32,),
+            None,
+            (b"p" * 32,),
+            (),
+            (AcceptedView(b"a" * 32, b"i" * 32, "failed", 2**63),),
+            8,
+        )
+
+    async def find_blocks(self, prefix: str) -> tuple[bytes, ...]:
+        return (b"i" * 32,) if (b"i" * 32).hex().startswith(prefix) else ()
+
+    async def finality(self) -> FinalityView:
+        return FinalityView(CHECKPOINT, CHECKPOINT, (WAITING, CHECKPOINT), (VALIDATOR,), b"m" * 32, b"n" * 32, 12)
 
     async def places(self) -> tuple[Place, ...]:
         return (Place("accounts", "accounts", 1), Place("TREASURY", "reserve", 2))

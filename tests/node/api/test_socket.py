@@ -126,6 +126,15 @@ async def test_every_method_gives_the_same_answer(running: Running) -> None:
         assert await node.block(404) is None
         assert await node.block(block_id=b"i" * 32) is not None
         assert await node.blocks(limit=500) == (SUMMARY,) * 500
+        assert await node.dag() == await local.dag()
+        assert await node.dag(7, 500) == await local.dag(7)
+        assert await node.dag_block(b"i" * 32) == await local.dag_block(b"i" * 32)
+        assert await node.dag_block(b"?" * 32) is None
+        assert await node.find_blocks("69") == (b"i" * 32,)
+        assert await node.find_blocks("6") == (b"i" * 32,)
+        assert await node.find_blocks("a" * 64) == ()
+        assert await node.finality() == await local.finality()
+        assert ("dag", 7, 500) in local.calls
         assert await node.places() == await local.places()
         assert await node.verify() == await local.verify()
         assert ("history", (A, b"\1" * 33), 7, 9) in local.calls
@@ -163,6 +172,10 @@ async def test_bounds_are_refused_by_name(running: Running) -> None:
             (node.history((A,), limit=0), "1 to 500"),
             (node.blocks(limit=501), "1 to 500"),
             (node.block(1 << 63), "height"),
+            (node.dag(1 << 63), "slot"),
+            (node.dag(limit=501), "1 to 500"),
+            (node.dag_block(b"i" * 31), "32 bytes"),
+            *((node.find_blocks(prefix), "hexadecimal") for prefix in ("", "xy", "AB", "a" * 65, "a\n", "\x1b[2J")),
             (node.submit(b""), "at most"),
             (node.submit(b"x" * 32_769), "at most"),
         ):
@@ -192,6 +205,8 @@ async def test_events_arrive_and_end(running: Running) -> None:
         Event("transaction", txid=b"t" * 32, text="done"),
         Event("balance", address=A, units=5),
         Event("alert", alert=ALERT),
+        Event("dag", block_id=b"i" * 32),
+        Event("dag"),
     ]
     async with await RemoteNode.connect(running.path) as node:
         async with node.subscribe() as everything, node.subscribe(("balance",)) as balances:
