@@ -1,21 +1,25 @@
 """Blocks: header and body (protocol section 4).
 
 Header = [version, genesis hash, parents, slot, seat, creator, region, reveal, body root, state commitment of the
-selected parent, signature]; body = [transactions, votes]. Version 1 has one parent, no votes and no wave signature.
+selected parent, wave signature, signature]; body = [transactions, votes].
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import cached_property
+from typing import NamedTuple, cast
 
+from node.consensus.votes import MAX_VOTES, Vote, VoteError
 from node.encoding.canonical import EncodingError, Value, decode, pack
 from node.encoding.hashing import tagged_hash
 from node.ledger.types import SignedTransaction, TransactionError
+from node.light.signature import DIGEST_SIZES, WaveSignature
 from node.light.spectrum import VISIBLE
 
-BLOCK_VERSION = 1
+BLOCK_VERSION = 2
 MAX_PARENTS = 10
 MAX_HEADER = 1024
+_MAX_SLOT = 1 << 48
 
 
 class BlockError(ValueError):
@@ -39,20 +43,25 @@ class Header(NamedTuple):
     reveal: bytes
     body_root: bytes
     state_commitment: bytes
+    wave: WaveSignature
     signature: bytes
 
     def encoded(self) -> bytes:
         """Canonical bytes of the whole header."""
-        return pack(tuple(self))
+        return pack((*self[:10], tuple(self.wave), self.signature))
+
+    def unwaved(self) -> bytes:
+        """What the wave signature is computed from: the header without it and without the signature."""
+        return pack(tuple(self[:10]))
 
     @property
     def id(self) -> bytes:
         """The block's id: the tagged hash of the whole header."""
-        return tagged_hash(b"nexus/block", self.encoded())
+        return header_id(self.encoded())
 
     def signing_hash(self) -> bytes:
         """The 32 bytes that the creator's consensus key signs."""
-        return tagged_hash(b"nexus/header", self.genesis, pack(tuple(self[:-1])))
+        return tagged_hash(b"nexus/header", self.genesis, pack((*self[:10], tuple(self.wave))))
 
     @classmethod
     def decode(cls, data: bytes) -> Header:
@@ -68,9 +77,10 @@ class Header(NamedTuple):
                 "other_version",
                 f"The block follows rule version {value[0]}, this program version {BLOCK_VERSION}.",
             )
-        if len(value) != len(_SHAPE) or any(type(item) is not kind for item, kind in zip(value, _SHAPE, strict=True)):
+        if tuple(map(type, value)) != _SHAPE or tuple(map(type, cast("tuple[Value, ...]", value[10]))) != _WAVE_SHAPE:
             raise BlockError("bad_header", "The header does not have the fields of its version.")
-        header = cls._make(value)
+        wave = WaveSignature._make(cast("tuple[Value, ...]", value[10]))
+        header = cls._make((*value[:10], wave, value[11]))
         sizes = ((header.genesis, 32), (header.reveal, 32), (header.body_root, 32), (header.state_commitment, 32))
         if any(len(item) != size for item, size in (*sizes, (header.signature, 64))):
             raise BlockError("bad_header", "A hash or the signature in the header has a wrong length.")
@@ -78,34 +88,76 @@ class Header(NamedTuple):
             type(parent) is not bytes or len(parent) != 32 for parent in header.parents
         ):
             raise BlockError("bad_parents", f"A block names 1 to {MAX_PARENTS} parents by their ids.")
+        if len(set(header.parents)) != len(header.parents):
+            raise BlockError("bad_parents", "A block names a parent twice.")
         if header.region >= len(VISIBLE):
             raise BlockError("bad_region", "The header names a region that does not exist.")
+        if len(wave.digest) != DIGEST_SIZES[header.region]:
+            raise BlockError("bad_wave", "The wave signature's digest has not the length of its region's hash.")
+        if header.slot >= _MAX_SLOT:
+            raise BlockError("bad_header", "The header's slot is no slot.")
         return header
 
 
-_SHAPE = (int, bytes, tuple, int, int, bytes, int, bytes, bytes, bytes, bytes)
+_SHAPE = (int, bytes, tuple, int, int, bytes, int, bytes, bytes, bytes, tuple, bytes)
+_WAVE_SHAPE = (int, int, int, int, int, bytes)
 
 
-class Block(NamedTuple):
-    """A header and the transactions of its body."""
+def header_id(encoded: bytes) -> bytes:
+    """The id of the block with this encoded header."""
+    return tagged_hash(b"nexus/block", encoded)
 
-    header: Header
-    transactions: tuple[SignedTransaction, ...]
+
+class Block:
+    """A header and its body: transactions and votes. Immutable; what is derived is computed once."""
+
+    def __init__(
+        self, header: Header, transactions: tuple[SignedTransaction, ...], votes: tuple[Vote, ...] = ()
+    ) -> None:
+        self.header = header
+        self.transactions = transactions
+        self.votes = votes
+
+    @cached_property
+    def id(self) -> bytes:
+        """The block's id."""
+        return header_id(self.header_bytes)
+
+    @cached_property
+    def header_bytes(self) -> bytes:
+        """Canonical bytes of the header."""
+        return self.header.encoded()
 
     def body(self) -> bytes:
         """Canonical bytes of the body."""
-        return pack((tuple(item.raw for item in self.transactions), ()))
+        return encode_body(self.transactions, self.votes)
 
     @classmethod
     def decode(cls, header: bytes, body: bytes, max_body: int) -> Block:
         """Parse a block from outside: form only. Raises BlockError or TransactionError."""
-        try:
-            value = decode(body, max_body)
-        except EncodingError as error:
-            raise BlockError("bad_body", f"The body's bytes are not canonical: {error}") from None
-        if type(value) is not tuple or len(value) != 2 or type(value[0]) is not tuple or value[1] != ():
-            raise BlockError("bad_body", "A body is a list of transactions and an empty list of votes.")
-        return cls(Header.decode(header), tuple(_transaction(item) for item in value[0]))
+        return cls(Header.decode(header), *decode_body(body, max_body))
+
+
+def encode_body(transactions: tuple[SignedTransaction, ...], votes: tuple[Vote, ...]) -> bytes:
+    """Canonical bytes of a body."""
+    return pack((tuple(item.raw for item in transactions), tuple(tuple(vote) for vote in votes)))
+
+
+def decode_body(body: bytes, max_body: int) -> tuple[tuple[SignedTransaction, ...], tuple[Vote, ...]]:
+    """Transactions and votes of a body from outside: form only. Raises BlockError or TransactionError."""
+    try:
+        value = decode(body, max_body)
+    except EncodingError as error:
+        raise BlockError("bad_body", f"The body's bytes are not canonical: {error}") from None
+    if type(value) is not tuple or len(value) != 2 or type(value[0]) is not tuple or type(value[1]) is not tuple:
+        raise BlockError("bad_body", "A body is a list of transactions and a list of votes.")
+    if len(value[1]) > MAX_VOTES:
+        raise BlockError("bad_body", f"A body carries at most {MAX_VOTES} votes.")
+    try:
+        votes = tuple(Vote.from_value(item) for item in value[1])
+    except VoteError as error:
+        raise BlockError("bad_vote", str(error)) from None
+    return tuple(_transaction(item) for item in value[0]), votes
 
 
 def _transaction(raw: Value) -> SignedTransaction:
@@ -114,6 +166,8 @@ def _transaction(raw: Value) -> SignedTransaction:
     return SignedTransaction.from_raw(raw)
 
 
-def body_root(transactions: tuple[SignedTransaction, ...]) -> bytes:
-    """What a header commits to: the hash of the transactions' wids, in order, and of the votes."""
-    return tagged_hash(b"nexus/body", pack((tuple(item.wid for item in transactions), ())))
+def body_root(transactions: tuple[SignedTransaction, ...], votes: tuple[Vote, ...]) -> bytes:
+    """What a header commits to: the hash of the transactions' wids and of the votes, in order."""
+    return tagged_hash(
+        b"nexus/body", pack((tuple(item.wid for item in transactions), tuple(tuple(vote) for vote in votes)))
+    )

@@ -47,19 +47,24 @@ class RevealChain:
 
 
 class RevealChecker:
-    """Everybody's side. Remembers the newest good preimage of each commitment, so that a check costs few hashes."""
+    """Everybody's side. Remembers the newest good preimages of each commitment, so that a check costs few hashes."""
+
+    _KEPT = 8  # side branches reach back a few epochs
 
     def __init__(self) -> None:
-        self._known: dict[bytes, tuple[int, bytes]] = {}
+        self._known: dict[bytes, dict[int, bytes]] = {}
 
     def check(self, commitment: bytes, number: int, reveal: bytes) -> bool:
         """Whether `reveal` is preimage `number` of a chain that ends in `commitment`."""
         if not 0 <= number < LENGTH:
             return False
-        known, value = self._known.get(commitment, (-1, commitment))
-        if number < known:
-            known, value = -1, commitment
-        if _advance(reveal, number - known) != value:
+        known = self._known.setdefault(commitment, {})
+        if number in known:
+            return known[number] == reveal
+        nearest = max((item for item in known if item < number), default=-1)
+        if _advance(reveal, number - nearest) != (commitment if nearest < 0 else known[nearest]):
             return False
-        self._known[commitment] = (number, reveal)
+        known[number] = reveal
+        if len(known) > self._KEPT:
+            del known[min(known)]
         return True

@@ -18,6 +18,10 @@ REASONS = {
     "nonce_ahead": "An earlier transaction of this account is missing.",
     "expired": "It was not included before it expired.",
     "cannot_pay_fee": "The account cannot pay the fee.",
+    "no_offence": "The evidence proves no offence.",
+    "unknown_validator": "The evidence names no validator.",
+    "already_tombstoned": "This validator was punished already and never validates again.",
+    "offence_too_old": "The offence is older than the time in which stakes can be reached.",
     "insufficient_funds": "The account has less than the amount and the fee for a new account.",
 }
 

@@ -15,12 +15,12 @@ from node.encoding.address import MAIN_PREFIX, TEST_PREFIX, Address, AddressErro
 from node.encoding.amounts import SUPPLY, UNITS_PER_NXT, exact_amount
 from node.encoding.canonical import EncodingError, Value, decode, encode
 from node.encoding.hashing import tagged_hash
-from node.ledger import bank, pools, stakes
+from node.ledger import bank, pools, staking
 from node.ledger.parameters import PRESETS, ParameterError, Parameters
-from node.ledger.stakes import Validator
+from node.ledger.staking import Validator
 from node.ledger.state import State
 
-RULE_VERSION = 1
+RULE_VERSION = 2
 MIN_STAKE = 1_000 * UNITS_PER_NXT
 MAX_VALIDATORS = 60
 MAX_ALLOCATIONS = 10_000
@@ -215,7 +215,7 @@ def initial_state(genesis: Genesis) -> State:
     for item in genesis.allocations:
         bank.credit(state, item.address, item.units)
     for founder in genesis.validators:
-        stakes.register(
+        staking.register(
             state,
             Validator(founder.account, founder.stake, founder.consensus_key, founder.reveal_commitment, 0),
         )

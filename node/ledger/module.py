@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from node.encoding.canonical import Value
 from node.ledger.parameters import Parameters
@@ -12,6 +13,14 @@ from node.ledger.state import Record, State
 from node.ledger.types import SignedTransaction
 
 Payload = tuple[Value, ...]
+
+
+class Offence(NamedTuple):
+    """What evidence proves: a kind of `node.ledger.staking.PENALTIES`, by whom, and in which slot."""
+
+    kind: int
+    validator: bytes
+    slot: int
 
 
 class OperationFailed(Exception):
@@ -22,13 +31,19 @@ class OperationFailed(Exception):
         self.code = code
 
 
+def _no_judge(kind: int, proof: tuple[bytes, ...]) -> Offence:
+    del kind, proof
+    raise OperationFailed("no_judge")
+
+
 @dataclass(slots=True)
 class Context:
-    """What operations of one block see."""
+    """What operations of one block see. `judge` says what evidence proves (`node.consensus.evidence`)."""
 
     state: State
     parameters: Parameters
     slot: int
+    judge: Callable[[int, tuple[bytes, ...]], Offence] = _no_judge
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from node.encoding.amounts import SUPPLY
-from node.ledger import bank, epochs, pools, stakes
+from node.ledger import bank, epochs, pools, rewards, staking
 from node.ledger.module import Context, Effects, Module, Operation, Table
 from node.ledger.state import Change, State
 from node.ledger.types import Transaction, TransactionError
 
-MODULES: tuple[Module, ...] = (bank.MODULE, pools.MODULE, stakes.MODULE, epochs.MODULE)
+MODULES: tuple[Module, ...] = (bank.MODULE, pools.MODULE, staking.MODULE, rewards.MODULE, epochs.MODULE)
 
 OPERATIONS: dict[int, Operation] = {operation.kind: operation for module in MODULES for operation in module.operations}
 TABLES: dict[str, Table] = {table.name: table for module in MODULES for table in module.tables}

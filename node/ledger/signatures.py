@@ -36,13 +36,23 @@ def verify(scheme: int, key: bytes, message: bytes, signature: bytes) -> bool:
     if len(signature) != SIGNATURE_SIZES.get(scheme):
         return False
     if scheme == P256:
-        r, s = signature[:32], signature[32:]
-        # Big-endian bytes of one length compare as the numbers do.
-        if not (_ZERO < r < _ORDER and _ZERO < s <= _HALF_ORDER):
-            return False
-        signature = _der(r, s)
+        return _verify_p256(key, message, signature, prehashed=False)
     verifier = _verifier(scheme, key)
     return verifier is not None and verifier(signature, message)
+
+
+def verify_digest(key: bytes, digest: bytes, signature: bytes) -> bool:
+    """Whether a 64-byte low-s signature of a P-256 key is over the 32 bytes `digest` themselves, not over their hash."""
+    return len(signature) == SIGNATURE_SIZES[P256] and _verify_p256(key, digest, signature, prehashed=True)
+
+
+def _verify_p256(key: bytes, message: bytes, signature: bytes, prehashed: bool) -> bool:
+    r, s = signature[:32], signature[32:]
+    # Big-endian bytes of one length compare as the numbers do.
+    if not (_ZERO < r < _ORDER and _ZERO < s <= _HALF_ORDER):
+        return False
+    verifier = _p256_verifier(key, prehashed)
+    return verifier is not None and verifier(_der(r, s), message)
 
 
 def verify_transaction(transaction: SignedTransaction) -> bool:
@@ -95,16 +105,17 @@ def _der(r: bytes, s: bytes) -> bytes:
 def _verifier(scheme: int, key: bytes) -> Any:
     """A function (signature, message) → bool for a key, or None when it is no key of the scheme."""
     if scheme == P256:
-        return _p256_verifier(key)
+        return _p256_verifier(key, False)
     if scheme == ML_DSA_65:
         return _ml_dsa_verifier(key)
     return None
 
 
 @lru_cache(maxsize=4096)  # 3 KB each
-def _p256_verifier(key: bytes) -> Any:
+def _p256_verifier(key: bytes, prehashed: bool) -> Any:
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
     from cryptography.hazmat.primitives.hashes import SHA256
 
     if len(key) != 33 or key[0] not in (2, 3):
@@ -113,7 +124,7 @@ def _p256_verifier(key: bytes) -> Any:
         check = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), key).verify
     except ValueError:
         return None
-    algorithm = ec.ECDSA(SHA256())
+    algorithm = ec.ECDSA(Prehashed(SHA256()) if prehashed else SHA256())
 
     def verifier(signature: bytes, message: bytes) -> bool:
         try:

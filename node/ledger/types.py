@@ -15,6 +15,7 @@ from node.encoding.canonical import EncodingError, Value, decode, encode
 from node.encoding.hashing import tagged_hash
 
 TRANSFER, MULTI_TRANSFER = 1, 2
+EVIDENCE = 16
 SIGNATURE_SIZES = {P256: 64, ML_DSA_65: 3309}
 MAX_TRANSACTION = 32 * 1024
 MAX_MEMO_BYTES = 256
@@ -158,6 +159,7 @@ def multi_transfer_payload(outputs: tuple[tuple[bytes, int], ...], memo: str = "
 
 
 __all__ = [
+    "EVIDENCE",
     "MAX_MEMO_BYTES",
     "MAX_OUTPUTS",
     "MAX_TRANSACTION",

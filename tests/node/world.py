@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, mldsa, utils
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from node.consensus import duties
 from node.consensus.blocks import Block
-from node.consensus.chain import Applied, Chain, Tip
+from node.consensus.engine import Engine
 from node.consensus.reveals import RevealChain
+from node.consensus.votes import Vote, VoteVerdicts
 from node.encoding.address import raw_address
 from node.encoding.amounts import UNITS_PER_NXT
-from node.ledger.execution import Receipt
-from node.ledger.genesis import Allocation, Founder, Genesis, initial_state, make_genesis
+from node.ledger.genesis import Allocation, Founder, Genesis, make_genesis
 from node.ledger.signatures import Verdicts, low_s
-from node.ledger.state import State, Tables, waves_of
+from node.ledger.state import State, Tables
 from node.ledger.types import (
     MULTI_TRANSFER,
     SIGNATURE_SIZES,
@@ -32,6 +34,7 @@ from node.ledger.types import (
 NEVER = 1 << 40
 NXT = UNITS_PER_NXT
 _ECDSA = ec.ECDSA(hashes.SHA256())
+_PREHASHED = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
 
 
 class Key:
@@ -46,6 +49,11 @@ class Key:
 
     def sign(self, message: bytes) -> bytes:
         r, s = utils.decode_dss_signature(self.private.sign(message, _ECDSA))
+        return low_s(r.to_bytes(32) + s.to_bytes(32))
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        """As a vote is signed: the 32 bytes themselves."""
+        r, s = utils.decode_dss_signature(self.private.sign(digest, _PREHASHED))
         return low_s(r.to_bytes(32) + s.to_bytes(32))
 
 
@@ -137,40 +145,77 @@ def small_genesis(
     return replace(genesis, parameters=replace(genesis.parameters, **changed))
 
 
-def new_chain(genesis: Genesis) -> Chain:
-    """A chain that stands at its genesis."""
-    state = initial_state(genesis)
-    return Chain(genesis, state, waves_of(state), Tip(0, genesis.hash, 0), Verdicts())
+class Validator:
+    """A node with the key of validator `number`: an engine, and what its key has signed."""
+
+    def __init__(self, genesis: Genesis, number: int, **settings: Any) -> None:
+        self.engine = Engine.begin(genesis, numpy=False, **settings)
+        self.number = number
+        self.key = key(VALIDATORS + number)
+        self.voted = (0, 0)
+
+    @property
+    def id(self) -> bytes:
+        return self.key.address
+
+    def leads(self, slot: int) -> bool:
+        return duties.seat_of(self.engine, self.id, slot) is not None
+
+    def block(self, slot: int, *transactions: SignedTransaction) -> Block:
+        """Its block of a slot that it leads; not added to its own engine."""
+        return duties.make_block(self.engine, self.id, slot, transactions, reveals(self.number).preimage, self.key.sign)
+
+    def vote(self) -> Vote | None:
+        """Its vote, if one is due; not added to its own engine."""
+        target = duties.target_to_vote(self.engine, *self.voted)
+        if target is None:
+            return None
+        self.voted = target.source.number, target.number
+        return duties.make_vote(self.engine, self.id, target, self.key.sign_digest)
 
 
-def led_slot(chain: Chain, after: int) -> tuple[int, int]:
-    """The first slot past `after` that somebody leads, and the number of that validator."""
-    ids = {key(VALIDATORS + number).address: number for number in range(len(chain.table.validators))}
-    leader = chain.table.leader(after + 1, 0)
-    assert leader is not None
-    return after + 1, ids[leader]
+class Network:
+    """Validators that hear each other at once, in slots that pass as the test says."""
 
+    def __init__(self, genesis: Genesis, **settings: Any) -> None:
+        shared = {"verdicts": Verdicts(), "vote_verdicts": VoteVerdicts(), **settings}
+        self.genesis = genesis
+        self.nodes = [Validator(genesis, number, **shared) for number in range(len(genesis.validators))]
+        self.slot = 0
+        self.groups: list[list[Validator]] = [self.nodes]
+        self.blocks: list[Block] = []
+        self.votes: list[Vote] = []
 
-def make(
-    chain: Chain, transactions: Iterable[SignedTransaction] = (), slot: int | None = None
-) -> tuple[Applied | None, tuple[Receipt, ...]]:
-    """The chain's next block, by whoever leads its slot (the one after the tip unless given)."""
-    slot, number = led_slot(chain, chain.tip.slot if slot is None else slot - 1)
-    owner = key(VALIDATORS + number)
-    return chain.produce(slot, owner.address, reveals(number).preimage, owner.sign, transactions)
+    def pass_slot(self, *transactions: SignedTransaction, silent: Container[int] = ()) -> None:
+        """One slot: its leaders make blocks that everybody of their group hears, then all vote."""
+        self.slot += 1
+        for group in self.groups:
+            awake = [node for node in group if node.number not in silent]
+            made = [node.block(self.slot, *transactions) for node in awake if node.leads(self.slot)]
+            self.tell(group, made)
+            self.tell(group, [vote for node in awake if (vote := node.vote()) is not None])
 
+    def tell(self, group: Iterable[Validator], items: Iterable[Block | Vote]) -> None:
+        """Everybody of a group hears blocks or votes."""
+        for item in items:
+            (self.blocks if isinstance(item, Block) else self.votes).append(item)  # type: ignore[arg-type]
+            for node in group:
+                if isinstance(item, Block):
+                    node.engine.add(item, self.slot)
+                else:
+                    node.engine.add_vote(item)
 
-def made(chain: Chain, *transactions: SignedTransaction, slot: int | None = None) -> Applied:
-    """As `make`, for a block that must come to be with all of its transactions."""
-    applied, skipped = make(chain, transactions, slot)
-    assert applied is not None
-    assert not skipped
-    return applied
+    def heal(self) -> None:
+        """Everybody hears everything."""
+        self.groups = [self.nodes]
+        blocks, votes, self.blocks, self.votes = self.blocks, self.votes, [], []
+        self.tell(self.nodes, blocks)
+        self.tell(self.nodes, votes)
 
 
 def through_the_wire(block: Block, max_body: int = 1 << 20) -> Block:
     """A block as another node reads it."""
-    return Block.decode(block.header.encoded(), block.body(), max_body)
+    return Block.decode(block.header_bytes, block.body(), max_body)
 
 
 def contents(state: State) -> Tables:

@@ -1,0 +1,135 @@
+"""All votes that a node knows, from gossip and from blocks: what is justified and final by any of them.
+
+Fork choice goes by this pool, chains by the votes they accept (`node.consensus.view`). Votes for checkpoints that are
+not known yet wait in a bounded place. Two votes of one validator that contradict each other are evidence.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import NamedTuple
+
+from node.consensus.finality import Checkpoint, Link, Target
+from node.consensus.view import Views, link_of
+from node.consensus.votes import Vote, conflict
+from node.ledger import staking
+
+MAX_WAITING = 1_024
+MAX_KEPT_FOR_EVIDENCE = 256  # votes of one validator, the newest
+_OFFENCES = {"double_vote": staking.DOUBLE_VOTE, "surround_vote": staking.SURROUND_VOTE}
+
+
+class Evidence(NamedTuple):
+    """Proof of an offence, as the payload of an evidence transaction holds it."""
+
+    kind: int
+    validator: bytes
+    proof: tuple[bytes, ...]
+
+
+class Ballots:
+    """The pool. `best` is the highest justified checkpoint known, `final` the newest final one."""
+
+    def __init__(
+        self,
+        views: Views,
+        final: Target,
+        header_of: Callable[[bytes], bytes],
+        extends: Callable[[Checkpoint, Checkpoint], bool],
+    ) -> None:
+        """`extends` tells whether the chain of the second checkpoint passes through the first's block."""
+        self.best = final
+        self.final = final
+        self.conflict: Link | None = None
+        """A justified link that contradicts what is final: a third of the stake broke the rules. Nothing more is
+        concluded then; people must choose."""
+        self.targets: dict[bytes, Target] = {final.hash: final}
+        self.links: dict[tuple[bytes, bytes], dict[bytes, Vote]] = {}
+        self.justified: dict[bytes, int] = {final.hash: final.number}
+        self.new_links: list[Link] = []
+        self.evidence: list[Evidence] = []
+        self._views = views
+        self._header_of = header_of
+        self._extends = extends
+        self._waiting: OrderedDict[bytes, Vote] = OrderedDict()
+        self._cast: dict[bytes, OrderedDict[tuple[bytes, bytes], tuple[Vote, tuple[bytes, bytes]]]] = {}
+
+    def add_target(self, target: Target) -> None:
+        """A checkpoint came to be known: count the votes that waited for it."""
+        if target.hash in self.targets or target.number < self.final.number:
+            return
+        self.targets[target.hash] = target
+        for name in [name for name, vote in self._waiting.items() if target.hash in vote.link]:
+            vote = self._waiting.pop(name)
+            self.add(vote)
+
+    def add(self, vote: Vote) -> bool:
+        """Count a vote, or let it wait. False for one that is known, outdated, or not its voter's."""
+        votes = self.links.get(vote.link)
+        if vote.target < self.final.number or (votes is not None and vote.voter in votes):
+            return False
+        source, target = self.targets.get(vote.source_hash), self.targets.get(vote.target_hash)
+        if source is None or target is None:
+            name = vote.id
+            if name in self._waiting:
+                return False
+            self._waiting[name] = vote
+            if len(self._waiting) > MAX_WAITING:
+                self._waiting.popitem(last=False)
+            return True
+        if not self._views.is_good(vote, source, target):
+            return False
+        self.links.setdefault(vote.link, {})[vote.voter] = vote
+        self._look_for_offence(vote, source, target)
+        self._conclude()
+        return True
+
+    def hears(self, voter: bytes) -> bool:
+        """Whether a vote of this validator above the final checkpoint is here."""
+        return any(voter in votes for votes in self.links.values())
+
+    def _conclude(self) -> None:
+        while self.conflict is None:
+            found = self._views.conclusion(self.links, self.targets, self.justified, self.final.number)
+            if found is None:
+                break
+            source, target, finalises = found
+            link = link_of(source, target, self.links[source.hash, target.hash])
+            if not self._extends(self.final.checkpoint, target.checkpoint):
+                self.conflict = link
+                break
+            self.new_links.append(link)
+            self.justified[target.hash] = target.number
+            if (-target.number, target.checkpoint.block) < (-self.best.number, self.best.checkpoint.block):
+                self.best = target
+            if finalises:
+                self.final = source
+        if self.new_links:
+            self._forget()
+
+    def _forget(self) -> None:
+        """Drop what lies below the final checkpoint."""
+        low = self.final.number
+        if all(target.number >= low for target in self.targets.values()):
+            return
+        self.targets = {name: target for name, target in self.targets.items() if target.number >= low}
+        self.justified = {name: number for name, number in self.justified.items() if number >= low}
+        self.links = {
+            (source, target): votes
+            for (source, target), votes in self.links.items()
+            if source in self.targets and target in self.targets
+        }
+        for name in [name for name, vote in self._waiting.items() if vote.target < low]:
+            del self._waiting[name]
+
+    def _look_for_offence(self, vote: Vote, source: Target, target: Target) -> None:
+        headers = self._header_of(source.checkpoint.block), self._header_of(target.checkpoint.block)
+        cast = self._cast.setdefault(vote.voter, OrderedDict())
+        for other, theirs in cast.values():
+            if (name := conflict(vote, other)) and not any(item.validator == vote.voter for item in self.evidence):
+                proof = (vote.encoded(), *headers, other.encoded(), *theirs)
+                self.evidence.append(Evidence(_OFFENCES[name], vote.voter, proof))
+        cast[vote.link] = (vote, headers)
+        if len(cast) > MAX_KEPT_FOR_EVIDENCE:
+            cast.popitem(last=False)

@@ -1,0 +1,119 @@
+"""What the engine keeps of each block, and what it tells of a change."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from node.consensus.blocks import Block, BlockError, Header
+from node.consensus.finality import Link, Target
+from node.consensus.ghostdag import Coloured
+from node.consensus.view import View
+from node.consensus.votes import Vote
+from node.ledger.execution import Receipt
+from node.ledger.staking import Validator
+from node.ledger.state import Change
+from node.ledger.types import TransactionError
+
+
+class DagBlock:
+    """A block of the DAG. `block` is None for the genesis, and once its body is not needed in memory any more.
+
+    `late` and `debt` are this node's own: the block arrived late, and the creators of late blocks on its chain that no
+    on-time block of another creator has covered yet (protocol section 4, "Fork choice").
+    """
+
+    __slots__ = ("block", "coloured", "debt", "disqualified", "header", "header_bytes", "id", "index", "late", "view")
+
+    def __init__(
+        self, index: int, block_id: bytes, header: Header | None, header_bytes: bytes, coloured: Coloured, view: View
+    ) -> None:
+        self.index = index
+        self.id = block_id
+        self.header = header
+        self.header_bytes = header_bytes
+        self.coloured = coloured
+        self.view = view
+        self.block: Block | None = None
+        self.disqualified = False
+        self.late = False
+        self.debt: frozenset[bytes] = frozenset()
+
+    @property
+    def slot(self) -> int:
+        """The block's slot, 0 for the genesis."""
+        return 0 if self.header is None else self.header.slot
+
+    @property
+    def height(self) -> int:
+        """Its height on its own selected chain."""
+        return self.view.height
+
+
+class Tip(NamedTuple):
+    """The newest block of the selected chain. Height 0 is the genesis, whose id is the genesis hash and slot is 0."""
+
+    height: int
+    id: bytes
+    slot: int
+
+
+class Accepted(NamedTuple):
+    """A transaction that a chain block executed (or skipped), and the id of the block whose body carries it."""
+
+    receipt: Receipt
+    carrier: bytes
+
+
+class Step(NamedTuple):
+    """A block of the selected chain with what executing it did.
+
+    `fees` are units; `skipped` changed nothing; `active_set` is that of the state after a checkpoint's block.
+    """
+
+    height: int
+    block: DagBlock
+    parent: bytes
+    epoch: int
+    receipts: tuple[Accepted, ...]
+    skipped: tuple[Accepted, ...]
+    changes: list[Change]
+    buckets: set[int]
+    fees: int
+    active_set: tuple[Validator, ...] | None
+
+    @property
+    def tip(self) -> Tip:
+        """This block as a tip."""
+        return Tip(self.height, self.block.id, self.block.slot)
+
+
+class Undone(NamedTuple):
+    """A block of the selected chain that was taken back, with the changes that it had made."""
+
+    height: int
+    block: DagBlock
+    parent: bytes
+    changes: list[Change]
+    buckets: set[int]
+
+
+class Progress:
+    """What one call changed: what must be written, told and relayed.
+
+    `undone` are chain blocks taken back, newest first, then `applied` were executed, oldest first. `missing` are ids
+    of parents that an orphan waits for. `disqualified` are blocks found to commit to a wrong state.
+    """
+
+    def __init__(self) -> None:
+        self.added: list[DagBlock] = []
+        self.undone: list[Undone] = []
+        self.applied: list[Step] = []
+        self.rejected: list[tuple[bytes, BlockError | TransactionError]] = []
+        self.missing: list[bytes] = []
+        self.disqualified: list[DagBlock] = []
+        self.votes: list[Vote] = []
+        self.links: list[Link] = []
+        self.final: Target | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.undone or self.applied or self.votes or self.final)

@@ -1,0 +1,385 @@
+"""What a chain knows of its validators and of finality at one of its blocks (protocol sections 4 and 5).
+
+A `View` is a pure function of a block's past: tables, checkpoints, votes that chain blocks accepted, what they
+justified and made final. It is never changed; `Views.advance` makes the next block's from its selected parent's and
+shares what stayed the same. So side branches are judged without executing them, except that a rotation takes the
+active set from the state of a checkpoint that is final there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from node.consensus.blocks import Header
+from node.consensus.finality import (
+    SILENT_BLOCKS,
+    Checkpoint,
+    Link,
+    Target,
+    names,
+    preceding_justified,
+    quorum,
+    stands_in_tables,
+    voter_key,
+)
+from node.consensus.slots import SlotClock
+from node.consensus.tables import Reveal, Table, next_seed
+from node.consensus.votes import Vote, VoteVerdicts
+from node.ledger.parameters import Parameters
+from node.ledger.staking import Validator
+
+_SEEN_PARTS = 64  # a long silence is measured in 64ths of it, so that most blocks share the record of who was seen
+
+
+Ballots = Mapping[tuple[bytes, bytes], Mapping[bytes, Vote]]
+"""Votes by link (hashes of source and target) and voter."""
+
+
+class StateMissing(Exception):
+    """A table needs the active set in the state after a block that was not executed here yet."""
+
+    def __init__(self, block: bytes) -> None:
+        super().__init__(block.hex())
+        self.block = block
+
+
+@dataclass(frozen=True, slots=True)
+class Clauses:
+    """Rules that answer a known attack or stall. All hold on every network; the lab switches one off to show why."""
+
+    vote_depth: bool = True
+    exact_successor: bool = True
+    rotate_after_final: bool = True
+    spectral_quorum: bool = True
+    rear_quorum: bool = True
+    twins_red: bool = True
+    lateness: bool = True
+
+
+class Fresh(NamedTuple):
+    """Checkpoints whose block is the newest: the state after it is not committed to yet."""
+
+    numbers: tuple[int, ...]
+    block: bytes
+    slot: int
+    score: int
+
+
+class View:
+    """See the module. `known` holds checkpoints from the final one on, by hash; `seen` the last sign of life of each
+    validator, in parts of a long silence; `finals` what this very block made final, with the votes that count."""
+
+    __slots__ = (
+        "best",
+        "certificate",
+        "epoch",
+        "final",
+        "finals",
+        "fresh",
+        "height",
+        "justified",
+        "known",
+        "links",
+        "new_links",
+        "next_table",
+        "number",
+        "reveals",
+        "rotation",
+        "seen",
+        "table",
+    )
+
+    height: int
+    epoch: int
+    table: Table
+    next_table: Table
+    rotation: int  # height of the last block that turned the tables
+    reveals: frozenset[Reveal]
+    known: Mapping[bytes, Target]
+    fresh: Fresh | None
+    number: int  # of the newest checkpoint
+    justified: Mapping[bytes, int]  # hash → number
+    best: Target  # the highest justified
+    final: Target
+    links: Ballots
+    seen: Mapping[bytes, int]
+    finals: tuple[tuple[Checkpoint, frozenset[bytes]], ...]
+    new_links: tuple[Link, ...]
+    certificate: tuple[Link, ...]  # what makes `final` final: the link that justified it, and the one to its successor
+
+    def copy(self) -> View:
+        """A view that shares everything."""
+        other = View()
+        for name in View.__slots__:
+            setattr(other, name, getattr(self, name))
+        return other
+
+
+class Views:
+    """The rules by which views follow one another on one network."""
+
+    def __init__(
+        self,
+        genesis: bytes,
+        parameters: Parameters,
+        slots: SlotClock,
+        header_of: Callable[[bytes], bytes],
+        active_set: Callable[[bytes], tuple[Validator, ...] | None],
+        verdicts: VoteVerdicts,
+        clauses: Clauses,
+    ) -> None:
+        """`header_of` gives a block's encoded header; `active_set` that of the state after a block, None if unknown."""
+        self.genesis = genesis
+        self.parameters = parameters
+        self.slots = slots
+        self.clauses = clauses
+        self.verdicts = verdicts
+        self._header_of = header_of
+        self._active_set = active_set
+
+    def first(self, validators: tuple[Validator, ...], state: bytes) -> View:
+        """The view at the genesis, whose checkpoint 0 is final."""
+        table = Table(self.genesis, validators)
+        checkpoint = Checkpoint(0, self.genesis, 0, state, table.hash, table.hash)
+        target = Target(checkpoint, table, table, checkpoint, True, frozenset(), 0, 0)
+        view = View()
+        view.height = view.epoch = view.rotation = view.number = 0
+        view.table = view.next_table = table
+        view.reveals = frozenset()
+        view.known = {target.hash: target}
+        view.fresh = None
+        view.justified = {target.hash: 0}
+        view.best = view.final = target
+        view.links = {}
+        view.seen = {}
+        view.finals = view.new_links = view.certificate = ()
+        return view
+
+    def tables(self, view: View, slot: int) -> tuple[Table, Table]:
+        """The current and the next table for a block of `slot` whose selected parent has this view.
+
+        Raises StateMissing.
+        """
+        if self.slots.epoch_of(slot) <= view.epoch:
+            return view.table, view.next_table
+        final = view.final
+        if not self.clauses.rotate_after_final:
+            # What the clause forbids: to turn by what a chain merely justified.
+            final = view.best
+        if final.height <= view.rotation:
+            return view.table, view.next_table
+        validators = self._active_set(final.checkpoint.block)
+        if validators is None:
+            raise StateMissing(final.checkpoint.block)
+        if not validators:
+            return view.table, view.next_table
+        return view.next_table, Table(next_seed(view.table.seed, view.reveals), validators)
+
+    def advance(
+        self, view: View, header: Header, block: bytes, score: int, accepted: Sequence[tuple[Header, Sequence[Vote]]]
+    ) -> View:
+        """The view at a block whose selected parent has `view`.
+
+        `score` is its blue score; `accepted` are headers and votes of the rest of its mergeset in order, then its own.
+        Raises StateMissing.
+        """
+        made = view.copy()
+        made.finals = made.new_links = ()
+        made.height = view.height + 1
+        if view.fresh is not None:
+            self._seal(made, view, header.state_commitment)
+        table, following = self.tables(view, header.slot)
+        if following is not view.next_table:
+            made.table, made.next_table = table, following
+            made.rotation, made.reveals = made.height, frozenset()
+        made.epoch = max(view.epoch, self.slots.epoch_of(header.slot))
+        self._watch(made, accepted)
+        for _, votes in accepted:
+            if votes:
+                self._count(made, votes)
+        number = score // self.parameters.checkpoint_score
+        if number > view.number:
+            made.fresh = Fresh(tuple(range(view.number + 1, number + 1)), block, header.slot, score)
+            made.number = number
+        return made
+
+    def _seal(self, made: View, view: View, state: bytes) -> None:
+        """The child's header commits to the state after the checkpoint's block: now its hash is known."""
+        fresh = view.fresh
+        assert fresh is not None
+        known = dict(made.known)
+        for target in self.targets(view, state):
+            known[target.hash] = target
+        made.known, made.fresh = known, None
+
+    def targets(self, view: View, state: bytes) -> list[Target]:
+        """The checkpoints of the view's own block, given the state after it."""
+        fresh = view.fresh
+        if fresh is None:
+            return []
+        absent = self._absent(view, fresh.slot)
+        tables = view.table.hash, view.next_table.hash
+        return [
+            Target(
+                Checkpoint(number, fresh.block, fresh.slot, state, *tables),
+                view.table,
+                view.next_table,
+                view.best.checkpoint,
+                not preceding_justified(number, view.justified.values()),
+                absent,
+                fresh.score,
+                view.height,
+            )
+            for number in fresh.numbers
+        ]
+
+    def _absent(self, view: View, slot: int) -> frozenset[bytes]:
+        """Whom a long silence leaves out of quorums for a checkpoint at this view's block."""
+        silence = self.parameters.silence_slots
+        final = view.final
+        if slot - final.checkpoint.slot < silence or view.height - final.height < SILENT_BLOCKS:
+            return frozenset()
+        part = _part(silence)
+        since = (slot - silence) // part
+        return frozenset(item.id for item in view.table.validators if view.seen.get(item.id, -1) < since)
+
+    def _watch(self, made: View, accepted: Iterable[tuple[Header, Sequence[Vote]]]) -> None:
+        """Record reveals and signs of life of accepted blocks and of their votes."""
+        part = _part(self.parameters.silence_slots)
+        reveals: list[Reveal] = []
+        seen: dict[bytes, int] = {}
+        for header, votes in accepted:
+            reveal = (header.creator, self.slots.epoch_of(header.slot), header.reveal)
+            if reveal not in made.reveals:
+                reveals.append(reveal)
+            now = header.slot // part
+            for identity in (header.creator, *(vote.voter for vote in votes)):
+                if made.seen.get(identity, -1) < now > seen.get(identity, -1):
+                    seen[identity] = now
+        if reveals:
+            made.reveals = made.reveals.union(reveals)
+        if seen:
+            made.seen = {**made.seen, **seen}
+
+    def _count(self, made: View, votes: Iterable[Vote]) -> None:
+        """Count votes that a chain block accepts, and draw what follows from them."""
+        new: dict[tuple[bytes, bytes], dict[bytes, Vote]] = {}
+        for vote in votes:
+            if any(vote.voter in tally.get(vote.link, ()) for tally in (made.links, new)):
+                continue
+            if self._counts(made, vote):
+                new.setdefault(vote.link, {})[vote.voter] = vote
+        if new:
+            made.links = {**made.links, **{link: {**made.links.get(link, {}), **votes} for link, votes in new.items()}}
+            self._conclude(made)
+
+    def _counts(self, made: View, vote: Vote) -> bool:
+        source, target = made.known.get(vote.source_hash), made.known.get(vote.target_hash)
+        return source is not None and target is not None and self.is_good(vote, source, target)
+
+    def is_good(self, vote: Vote, source: Target, target: Target) -> bool:
+        """Whether a vote speaks of these checkpoints, is its voter's, and in his region."""
+        if not names(vote, source.checkpoint, target.checkpoint):
+            return False
+        if not stands_in_tables(target.table, source.table, source.next_table):
+            return False
+        key = voter_key(vote, target.table, source.table)
+        if key is None:
+            return False
+        headers = self._header_of(source.checkpoint.block), self._header_of(target.checkpoint.block)
+        return self.verdicts.good(vote, key, self.genesis, *headers)
+
+    def justifies(self, voters: Iterable[bytes], source: Target, target: Target) -> bool:
+        """Whether votes of these validators make the link from source to target a justified one."""
+        return quorum(
+            voters,
+            target.table,
+            source.table,
+            stake_alone=target.stake_alone,
+            absent=target.absent,
+            spectral=self.clauses.spectral_quorum,
+            rear=self.clauses.rear_quorum,
+        )
+
+    def conclusion(
+        self,
+        links: Ballots,
+        known: Mapping[bytes, Target],
+        justified: Mapping[bytes, int],
+        final: int,
+    ) -> tuple[Target, Target, bool] | None:
+        """A link whose votes justify its target, or make its source final, for the first time; None without any.
+
+        The third is whether its source, above number `final`, is final by it.
+        """
+        for (source_hash, target_hash), votes in links.items():
+            if source_hash not in justified:
+                continue
+            source, target = known[source_hash], known[target_hash]
+            finalises = source.number > final and (
+                target.number == source.number + 1 or not self.clauses.exact_successor
+            )
+            if (finalises or target_hash not in justified) and self.justifies(votes, source, target):
+                return source, target, finalises
+        return None
+
+    def _conclude(self, made: View) -> None:
+        """Justify what has its quorum until nothing new follows."""
+        final = made.final
+        while found := self.conclusion(made.links, made.known, made.justified, final.number):
+            source, target, finalises = found
+            link = link_of(source, target, made.links[source.hash, target.hash])
+            made.new_links = (*made.new_links, link)
+            made.justified = {**made.justified, target.hash: target.number}
+            if target.number > made.best.number:
+                made.best = target
+            if finalises:
+                final = source
+                made.certificate = (*self._justifying(made, source), link)
+        if final is not made.final:
+            self._finish(made, final)
+
+    def _justifying(self, made: View, final: Target) -> tuple[Link, ...]:
+        """The link that justified a checkpoint."""
+        for (source_hash, target_hash), votes in made.links.items():
+            if target_hash == final.hash and source_hash in made.justified:
+                source = made.known[source_hash]
+                if self.justifies(votes, source, final):
+                    return (link_of(source, final, votes),)
+        raise AssertionError("a justified checkpoint has a link that justified it")
+
+    def _finish(self, made: View, final: Target) -> None:
+        """Checkpoints up to `final` are final now: count who voted for each, and forget what is older."""
+        before = made.final.number
+        newly = sorted(
+            (target for target in made.known.values() if before < target.number <= final.number),
+            key=lambda target: target.number,
+        )
+        made.finals = tuple((target.checkpoint, voters_for(made.links, target.hash)) for target in newly)
+        made.final = final
+        made.known = {name: target for name, target in made.known.items() if target.number >= final.number}
+        # The three before a checkpoint are asked about, so a few justified numbers stay.
+        made.justified = {name: number for name, number in made.justified.items() if number >= final.number - 3}
+        made.links = {
+            (source, target): votes
+            for (source, target), votes in made.links.items()
+            if source in made.known and target in made.known and target != final.hash
+        }
+
+
+def voters_for(links: Ballots, target: bytes) -> frozenset[bytes]:
+    """Everybody whose vote for this checkpoint was accepted."""
+    return frozenset(voter for (_, aim), votes in links.items() if aim == target for voter in votes)
+
+
+def link_of(source: Target, target: Target, votes: Mapping[bytes, Vote]) -> Link:
+    """A justified link with its votes in the order of their voters."""
+    ordered = tuple(votes[voter] for voter in sorted(votes))
+    absent = tuple(sorted(target.absent - votes.keys()))
+    return Link(source.checkpoint, target.checkpoint, ordered, target.stake_alone, absent)
+
+
+def _part(silence: int) -> int:
+    return max(1, silence // _SEEN_PARTS)
