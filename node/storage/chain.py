@@ -1,4 +1,4 @@
-"""The chain in its database: one block, one transaction, and its exact reversal (protocol section 4).
+"""The chain database: the DAG, the selected chain and the state after it, one step of the engine a transaction.
 
 Synchronous; `node.storage.writer` gives it a thread of its own. State values are the ledger's canonical encodings and
 opaque here. Every method either does all of its work or none of it.
@@ -13,36 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
 
-import msgpack
-
 from node.api.errors import Internal, NexusError
-from node.storage import database
-from node.storage.faults import damaged, translated
-from node.storage.records import (
-    FAILED,
-    BlockBatch,
-    OpenReport,
-    Receipt,
-    StoredBlock,
-    StoredTransaction,
-    Tip,
-)
+from node.storage import database, pruning, rows
+from node.storage.faults import translated
+from node.storage.records import Batch, DagRow, MetaValue, OpenReport, StoredBlock, StoredTransaction, Tip
+from node.storage.rows import StateChange, StateRow
+from node.storage.writing import SET_STATE, SET_WAVE, checked_buckets, state_rows, write_batch
 
-BUCKETS = 256
-WAVE_BYTES = 2_048
-
-StateRow = tuple[str, bytes, bytes]
-StateChange = tuple[str, bytes, bytes | None]
-
-_SET_STATE = (
-    "INSERT INTO state (tbl, key, value) VALUES (?, ?, ?) ON CONFLICT (tbl, key) DO UPDATE SET value = excluded.value"
-)
-_DELETE_STATE = "DELETE FROM state WHERE tbl = ? AND key = ?"
-_SET_WAVE = "INSERT INTO waves (bucket, wave) VALUES (?, ?) ON CONFLICT (bucket) DO UPDATE SET wave = excluded.wave"
-_TRANSACTION = """SELECT t.txid, t.wid,
-    CASE WHEN t.raw IS NULL THEN substr(b.body, t.start + 1, t.length) ELSE t.raw END,
-    t.height, t.position, t.status, t.reason, t.fee
-    FROM transactions t JOIN blocks b ON b.height = t.height """
+_AT_ONCE = 2_000
 
 
 class ChainDatabase:
@@ -58,7 +36,8 @@ class ChainDatabase:
     def open(cls, path: Path, *, check: str = "auto") -> ChainDatabase:
         """Open or create the database; see `database.check_at_start` for `check`.
 
-        Raises Damaged (foreign, newer, truncated, damaged, disk full, read-only) and leaves such a file alone.
+        Raises Damaged (foreign, newer, of other rules, truncated, damaged, disk full, read-only) and leaves such a
+        file alone.
         """
         connection, found = database.connect_writer(path)
         try:
@@ -86,113 +65,62 @@ class ChainDatabase:
                     self._connection.execute("ROLLBACK")
                 raise
 
+    # -- writing --------------------------------------------------------------------------------------------------
+
     def write_genesis(
         self,
         genesis: bytes,
         rule_version: int,
         state: Iterable[StateRow],
         buckets: Iterable[tuple[int, bytes]],
-        epoch: int = 0,
+        meta: dict[str, MetaValue] | None = None,
     ) -> None:
         """Write the state a chain begins with; refused when there is a chain already."""
         with self._transaction() as connection:
             if database.read_meta(connection, "genesis") is not None:
                 raise Internal("chain_exists", f"{self.path.name} already holds a chain; nothing was changed.")
-            database.write_meta(connection, "genesis", genesis)
-            database.write_meta(connection, "rule_version", rule_version)
-            database.write_meta(connection, "epoch", epoch)
-            connection.executemany(_SET_STATE, state)
-            connection.executemany(_SET_WAVE, _checked_buckets(buckets))
+            for name, value in {"genesis": genesis, "rule_version": rule_version, **(meta or {})}.items():
+                database.write_meta(connection, name, value)
+            connection.executemany(SET_STATE, state_rows(state))
+            connection.executemany(SET_WAVE, checked_buckets(buckets))
 
-    def meta(self, name: str) -> database.MetaValue | None:
-        """A value of the `meta` table: "genesis", "rule_version", "epoch", or one of the service's own."""
-        with self._lock, translated(self.path):
-            return database.read_meta(self._connection, name)
+    def advance(self, batch: Batch) -> None:
+        """Write a step of the engine. Raises Internal where it does not follow what is stored."""
+        with self._transaction() as connection:
+            write_batch(connection, batch)
 
-    def set_meta(self, values: dict[str, database.MetaValue]) -> None:
+    def set_meta(self, values: dict[str, MetaValue]) -> None:
         """Set values of the `meta` table, all at once."""
         with self._transaction() as connection:
             for name, value in values.items():
                 database.write_meta(connection, name, value)
 
-    def tip(self) -> Tip | None:
-        """The newest block, None while there is only the genesis state."""
-        with self._lock, translated(self.path):
-            return read_tip(self._connection)
-
-    def apply_block(self, batch: BlockBatch) -> None:
-        """Write a block and everything it changes. Its height and parent must follow the tip."""
+    def move_root(self, dropped: Iterable[int], meta: dict[str, MetaValue]) -> None:
+        """The DAG begins at a later root: blocks leave it, and `meta` holds the new root's record."""
         with self._transaction() as connection:
-            tip = read_tip(connection)
-            if tip is not None and (batch.height != tip.height + 1 or batch.parent_id != tip.block_id):
-                raise Internal(
-                    "wrong_parent",
-                    f"Block {batch.height} does not follow the stored tip {tip.height}; nothing was written.",
-                )
-            first = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM transactions").fetchone()[0]
-            connection.execute(
-                "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    batch.height,
-                    batch.block_id,
-                    batch.parent_id,
-                    batch.slot,
-                    batch.time_ms,
-                    batch.epoch,
-                    batch.fees,
-                    len(batch.receipts),
-                    sum(receipt.status == FAILED for receipt in batch.receipts),
-                    first,
-                    len(batch.header) + len(batch.body),
-                    batch.header,
-                    batch.body,
-                ),
-            )
-            connection.executemany(
-                "INSERT INTO transactions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                _transaction_rows(batch, first),
-            )
-            touched = _address_ids(connection, batch.receipts)
-            connection.executemany(
-                "INSERT INTO touches VALUES (?, ?)",
-                (
-                    (touched[raw], first + position)
-                    for position, receipt in enumerate(batch.receipts)
-                    for raw in dict.fromkeys(receipt.touched)
-                ),
-            )
-            _write_state(connection, ((table, key, new) for table, key, _, new in batch.changes))
-            old = [(table, key, value) for table, key, value, _ in batch.changes]
-            epoch = database.read_meta(connection, "epoch")
-            connection.execute(
-                "INSERT INTO undo VALUES (?, ?)",
-                (batch.height, msgpack.packb((epoch or 0, sorted(touched.values()), old))),
-            )
-            connection.executemany(_SET_WAVE, _checked_buckets(batch.buckets))
-            database.write_meta(connection, "epoch", batch.epoch)
+            pruning.leave_dag(connection, dropped)
+            for name, value in meta.items():
+                database.write_meta(connection, name, value)
 
-    def undo_block(self, height: int, buckets: Iterable[tuple[int, bytes]]) -> None:
-        """Reverse the newest block: state, receipts, history and block are as before it.
-
-        `buckets` are the waves of the changed buckets as they were before (the caller takes the entries out again).
-        Raises Internal when `height` is not the tip or its undo record was pruned; nothing changes then.
-        """
+    def prune_undo(self, below: int) -> int:
+        """Drop the undo records of chain blocks below height `below`; return how many."""
         with self._transaction() as connection:
-            tip = read_tip(connection)
-            row = connection.execute("SELECT rows FROM undo WHERE height = ?", (height,)).fetchone()
-            if tip is None or tip.height != height or row is None:
-                raise Internal("cannot_undo", f"Block {height} cannot be undone: no undo record of the tip.")
-            epoch, touched, old = msgpack.unpackb(row[0])
-            first = connection.execute("SELECT first_transaction FROM blocks WHERE height = ?", (height,)).fetchone()[0]
-            connection.executemany(
-                "DELETE FROM touches WHERE address = ? AND tx >= ?", ((number, first) for number in touched)
-            )
-            connection.execute("DELETE FROM transactions WHERE id >= ?", (first,))
-            connection.execute("DELETE FROM undo WHERE height = ?", (height,))
-            connection.execute("DELETE FROM blocks WHERE height = ?", (height,))
-            _write_state(connection, old)
-            connection.executemany(_SET_WAVE, _checked_buckets(buckets))
-            database.write_meta(connection, "epoch", epoch)
+            return pruning.prune_undo(connection, below)
+
+    def prune_votes(self, below: int) -> int:
+        """Drop heard votes whose target lies below checkpoint `below`; return how many."""
+        with self._transaction() as connection:
+            return pruning.prune_votes(connection, below)
+
+    def prune_bodies(self, before_slot: int, limit: int = 200) -> int:
+        """Drop up to `limit` bodies before a slot that nobody needs; return how many. See `node.storage.pruning`."""
+        with self._transaction() as connection:
+            return pruning.prune_bodies(connection, before_slot, limit)
+
+    def prune_history(self, before_slot: int, limit: int = 200) -> int:
+        """Drop up to `limit` of the oldest chain blocks, before a slot; return how many. See `node.storage.pruning`."""
+        with self._transaction() as connection:
+            return pruning.prune_history(connection, before_slot, limit)
 
     def sync(self) -> None:
         """Make every written block safe from a power cut.
@@ -210,53 +138,79 @@ class ChainDatabase:
             finally:
                 os.close(number)
 
-    def prune_undo(self, below: int) -> int:
-        """Drop the undo records of blocks below height `below`; return how many."""
-        with self._transaction() as connection:
-            return connection.execute("DELETE FROM undo WHERE height < ?", (below,)).rowcount
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    def meta(self, name: str) -> MetaValue | None:
+        """A value of the `meta` table: "genesis", "rule_version", or one of the service's own."""
+        with self._lock, translated(self.path):
+            return database.read_meta(self._connection, name)
+
+    def tip(self) -> Tip | None:
+        """The newest block of the selected chain, None while there is only the genesis state."""
+        with self._lock, translated(self.path):
+            return rows.read_tip(self._connection)
+
+    def dag(self) -> list[DagRow]:
+        """The blocks that the DAG keeps, by index. Raises ValueError or TypeError where one cannot be read."""
+        with self._lock, translated(self.path):
+            return list(rows.read_dag(self._connection))
+
+    def chain(self) -> list[tuple[int, int]]:
+        """(height, index) of the kept blocks of the selected chain, oldest first."""
+        with self._lock, translated(self.path):
+            return list(rows.read_chain(self._connection))
+
+    def votes(self) -> tuple[bytes, ...]:
+        """The votes that were heard and are not settled yet."""
+        with self._lock, translated(self.path):
+            return rows.read_votes(self._connection)
 
     def changes(self, height: int) -> tuple[StateChange, ...] | None:
-        """The state records a block changed with their values before it, None when pruned."""
+        """The state records a chain block changed with their values before it, None when pruned."""
         with self._lock, translated(self.path):
-            return read_changes(self._connection, height)
+            return rows.read_changes(self._connection, height)
 
     def load_state(self, ordered: bool = False) -> Iterator[StateRow]:
-        """All state records, in ascending order of table and key if `ordered` (slower).
+        """All state records, bucket by bucket in ascending order of table and key if `ordered` (slower).
 
         They belong to one block only if nothing is written before the last one is taken.
         """
-        order = " ORDER BY tbl, key" if ordered else ""
         with self._lock, translated(self.path):
+            order = " ORDER BY bucket, tbl, key" if ordered else ""
             cursor = self._connection.execute("SELECT tbl, key, value FROM state" + order)
         while True:
             with self._lock, translated(self.path):
-                rows = cursor.fetchmany(2_000)
-            if not rows:
+                found = cursor.fetchmany(_AT_ONCE)
+            if not found:
                 return
-            yield from rows
+            yield from found
 
     def load_waves(self) -> dict[int, bytes]:
         """The stored bucket waves; a bucket never written is absent (all zero)."""
         with self._lock, translated(self.path):
-            return read_waves(self.path, self._connection)
+            return rows.read_waves(self.path, self._connection)
 
     def block(self, height: int | None = None, block_id: bytes | None = None) -> StoredBlock | None:
-        """A block by height or by id; the tip when neither is given."""
+        """A block of the selected chain by height or by id; the tip when neither is given."""
         with self._lock, translated(self.path):
-            return read_block(self._connection, height, block_id)
+            return rows.read_block(self._connection, height, block_id)
+
+    def dag_block(self, index: int | None = None, block_id: bytes | None = None) -> DagRow | None:
+        """A kept block by index or id, in the DAG or left over from it."""
+        with self._lock, translated(self.path):
+            return rows.read_dag_block(self._connection, index, block_id)
 
     def blocks(self, first: int = 0) -> Iterator[StoredBlock]:
-        """Every stored block from height `first` upwards."""
-        tip = self.tip()
-        for height in range(first, 0 if tip is None else tip.height + 1):
-            block = self.block(height)
+        """Every kept block of the selected chain from height `first` upwards."""
+        for height, _ in self.chain():
+            block = self.block(height) if height >= first else None
             if block is not None:
                 yield block
 
     def transaction(self, txid: bytes) -> StoredTransaction | None:
         """An executed transaction by txid."""
         with self._lock, translated(self.path):
-            return read_transaction(self._connection, txid)
+            return rows.read_transaction(self._connection, txid)
 
     def has_transaction(self, txid: bytes) -> bool:
         """Whether a transaction was executed: a look-up in one index."""
@@ -278,111 +232,3 @@ class ChainDatabase:
         return sum(
             file.stat().st_size for file in (self.path, self.path.with_name(self.path.name + "-wal")) if file.exists()
         )
-
-
-def _checked_buckets(buckets: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
-    for bucket, wave in buckets:
-        if not 0 <= bucket < BUCKETS or len(wave) != WAVE_BYTES:
-            raise Internal("bad_wave", f"Bucket {bucket} has a wave of {len(wave)} bytes; nothing was written.")
-        yield bucket, wave
-
-
-def _transaction_rows(batch: BlockBatch, first: int) -> Iterator[tuple[object, ...]]:
-    cursor = 0
-    for position, receipt in enumerate(batch.receipts):
-        start = batch.body.find(receipt.raw, cursor)
-        if start < 0:
-            start = batch.body.find(receipt.raw)
-        else:
-            cursor = start + len(receipt.raw)
-        yield (
-            first + position,
-            receipt.txid,
-            receipt.wid,
-            batch.height,
-            position,
-            receipt.status,
-            receipt.fee,
-            max(start, 0),
-            len(receipt.raw),
-            receipt.reason,
-            receipt.raw if start < 0 else None,
-        )
-
-
-def _address_ids(connection: sqlite3.Connection, receipts: tuple[Receipt, ...]) -> dict[bytes, int]:
-    """Row ids of all touched addresses; new ones are added."""
-    ids: dict[bytes, int] = {}
-    for raw in dict.fromkeys(raw for receipt in receipts for raw in receipt.touched):
-        row = connection.execute("SELECT id FROM addresses WHERE raw = ?", (raw,)).fetchone()
-        if row is None:
-            row = connection.execute("INSERT INTO addresses (raw) VALUES (?) RETURNING id", (raw,)).fetchone()
-        ids[raw] = row[0]
-    return ids
-
-
-def _write_state(connection: sqlite3.Connection, changes: Iterable[tuple[str, bytes, bytes | None]]) -> None:
-    written: list[StateRow] = []
-    deleted: list[tuple[str, bytes]] = []
-    for table, key, value in changes:
-        if value is None:
-            deleted.append((table, key))
-        else:
-            written.append((table, key, value))
-    connection.executemany(_DELETE_STATE, deleted)
-    connection.executemany(_SET_STATE, written)
-
-
-def read_tip(connection: sqlite3.Connection) -> Tip | None:
-    """The newest block, by any connection."""
-    row = connection.execute(
-        "SELECT height, id, slot, time_ms, epoch FROM blocks ORDER BY height DESC LIMIT 1"
-    ).fetchone()
-    return None if row is None else Tip(*row)
-
-
-def read_block(
-    connection: sqlite3.Connection, height: int | None = None, block_id: bytes | None = None
-) -> StoredBlock | None:
-    """A block by height or id (the tip when neither is given), by any connection."""
-    select = (
-        "SELECT height, id, parent, slot, time_ms, epoch, fees, transactions, failed, header, body, "
-        "first_transaction FROM blocks "
-    )
-    if block_id is not None:
-        row = connection.execute(select + "WHERE id = ?", (block_id,)).fetchone()
-    elif height is not None:
-        row = connection.execute(select + "WHERE height = ?", (height,)).fetchone()
-    else:
-        row = connection.execute(select + "ORDER BY height DESC LIMIT 1").fetchone()
-    if row is None:
-        return None
-    txids = connection.execute(
-        "SELECT txid FROM transactions WHERE id >= ? AND id < ? ORDER BY id", (row[11], row[11] + row[7])
-    )
-    return StoredBlock(*(*row[:11], tuple(txid for (txid,) in txids)))
-
-
-def read_state(connection: sqlite3.Connection) -> Iterator[StateRow]:
-    """All state records, by any connection that holds one snapshot meanwhile."""
-    yield from connection.execute("SELECT tbl, key, value FROM state")
-
-
-def read_waves(path: Path, connection: sqlite3.Connection) -> dict[int, bytes]:
-    """The stored bucket waves, by any connection; a bucket never written is absent (all zero)."""
-    waves: dict[int, bytes] = dict(connection.execute("SELECT bucket, wave FROM waves"))
-    if any(not 0 <= bucket < BUCKETS or len(wave) != WAVE_BYTES for bucket, wave in waves.items()):
-        raise damaged(path, "a bucket wave has a wrong size")
-    return waves
-
-
-def read_changes(connection: sqlite3.Connection, height: int) -> tuple[StateChange, ...] | None:
-    """A block's undo record, by any connection: each changed entry with its value before; None when pruned."""
-    row = connection.execute("SELECT rows FROM undo WHERE height = ?", (height,)).fetchone()
-    return None if row is None else tuple((table, key, value) for table, key, value in msgpack.unpackb(row[0])[2])
-
-
-def read_transaction(connection: sqlite3.Connection, txid: bytes) -> StoredTransaction | None:
-    """An executed transaction by txid, by any connection."""
-    row = connection.execute(_TRANSACTION + "WHERE t.txid = ?", (txid,)).fetchone()
-    return None if row is None else StoredTransaction(*row)

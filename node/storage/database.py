@@ -13,18 +13,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from node.api.errors import Damaged, Refused
+from node.ledger.genesis import RULE_VERSION
 from node.storage import schema
 from node.storage.connections import Connection, opened_here
-from node.storage.faults import damaged, from_sqlite, not_a_database, translated
+from node.storage.faults import damaged, from_sqlite, not_a_database, other_rules, translated
 from node.storage.files import sync_folder
-from node.storage.records import OpenReport
+from node.storage.records import MetaValue, OpenReport
 
 _MAGIC = b"SQLite format 3\x00"
 _HEADER = 100
 _BUSY_MS = 5_000
 _QUICK_CHECK_LIMIT = 64 * 1024 * 1024  # a larger database is only quick-checked after an unclean stop
-
-MetaValue = int | str | bytes
 
 
 def _wal_size(path: Path) -> int:
@@ -97,6 +96,13 @@ def _confirm_ours(path: Path, connection: sqlite3.Connection, application_id: in
     return stored_version
 
 
+def _confirm_rules(path: Path, connection: sqlite3.Connection) -> None:
+    """A chain of another rule version has other tables: nothing of it can be read here."""
+    version = read_meta(connection, "rule_version")
+    if version is not None and version != RULE_VERSION:
+        raise other_rules(path, version, RULE_VERSION)
+
+
 def _create_private(path: Path) -> None:
     """Create an empty file of mode 0600, so that SQLite's side files get that mode too."""
     if not path.exists():
@@ -125,7 +131,8 @@ def connect_writer(
         if existed:
             probe = sqlite3.connect(_uri(path, "mode=ro"), uri=True, timeout=_BUSY_MS / 1000, factory=Connection)
             try:
-                _confirm_ours(path, probe, application_id, newest)
+                if _confirm_ours(path, probe, application_id, newest) and application_id == schema.APPLICATION_ID:
+                    _confirm_rules(path, probe)
             finally:
                 probe.close()
         connection = sqlite3.connect(
@@ -219,6 +226,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
         with translated(path):
             if _confirm_ours(path, connection, schema.APPLICATION_ID, schema.VERSION) == 0:
                 raise empty_chain(path)
+            _confirm_rules(path, connection)
     except BaseException:
         connection.close()
         raise

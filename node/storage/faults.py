@@ -60,6 +60,16 @@ def not_a_database(path: Path) -> Damaged:
     )
 
 
+def other_rules(path: Path, written: object, known: int) -> Damaged:
+    """The error for a database that was written under another rule version."""
+    return Damaged(
+        "other_rules",
+        f"{path.name} was written under rule version {written!r}; this program follows version {known}. "
+        "It was left as it is.",
+        "Use the version of Nexus that wrote it, or begin anew with `nexus init`.",
+    )
+
+
 def other_network(path: Path) -> Damaged:
     """The error for a database that does not belong to the genesis beside it."""
     return Damaged(

@@ -17,10 +17,13 @@ import aiosqlite
 
 from node.api.bounds import check_address, check_arguments
 from node.api.errors import Damaged
+from node.api.interface import MAX_FOUND
 from node.api.records import (
     AccountView,
     BlockSummary,
     BlockView,
+    DagBlockView,
+    DagView,
     HistoryPage,
     NetworkInfo,
     Output,
@@ -30,26 +33,30 @@ from node.api.records import (
 from node.consensus.blocks import BlockError, Header
 from node.consensus.slots import SlotClock
 from node.encoding.canonical import EncodingError, decode
-from node.ledger import bank, pools, registry, stakes
+from node.ledger import bank, pools, registry, staking
 from node.ledger.execution import REASONS
 from node.ledger.genesis import RULE_VERSION, Genesis, GenesisError
 from node.ledger.parameters import ParameterError
 from node.ledger.state import Record
 from node.ledger.types import SignedTransaction, TransactionError
 from node.light.spectrum import VISIBLE
+from node.light.waves import bucket_of
 from node.storage import database
 from node.storage.connections import Connection
+from node.storage.dag_queries import DagReader, id_range
 from node.storage.faults import damaged, from_sqlite, other_network, translated
 from node.storage.records import DONE
+from node.storage.rows import RAW
 
 if TYPE_CHECKING:
     from node.profile.paths import ProfilePaths
 
 _TIMEOUT_S = 5.0
-_VIEW = """SELECT t.id, t.wid, t.status, t.reason, t.fee, t.height, b.id, b.slot, b.time_ms,
-    CASE WHEN t.raw IS NULL THEN substr(b.body, t.start + 1, t.length) ELSE t.raw END
-    FROM transactions t JOIN blocks b ON b.height = t.height """
-_SUMMARY = "SELECT id, height, slot, time_ms, transactions, failed, fees, size, header, epoch, first_transaction"
+_VIEW = f"""SELECT t.id, t.wid, t.status, t.reason, t.fee, t.height, b.id, b.slot, {RAW}
+    FROM transactions t JOIN chain c ON c.height = t.height JOIN blocks b ON b.idx = c.block
+    LEFT JOIN bodies o ON o.idx = t.carrier """
+_SUMMARY = """SELECT b.id, c.height, b.slot, c.transactions, c.failed, c.fees, b.size, b.header, c.epoch,
+    c.first_transaction FROM chain c JOIN blocks b ON b.idx = c.block """
 _TOUCHES = """SELECT tx FROM (SELECT tx FROM touches
     WHERE address = (SELECT id FROM addresses WHERE raw = ?) AND tx < ? ORDER BY tx DESC LIMIT ?)"""
 _NO_BOUND = (1 << 63) - 1
@@ -64,6 +71,7 @@ class Queries:
         self.genesis = genesis
         self.slots = SlotClock.of(genesis.start_ms, genesis.parameters)
         self._connection = connection
+        self._dag = DagReader(path, self.slots)
 
     @classmethod
     async def open(cls, paths: ProfilePaths) -> Queries:
@@ -97,7 +105,10 @@ class Queries:
     async def account(self, address: bytes) -> AccountView:
         """See NodeApi. Knows nothing of waiting transactions: the next nonce is the account's."""
         check_address(address)
-        rows = await self._rows("SELECT value FROM state WHERE tbl = ? AND key = ?", (bank.ACCOUNTS, address))
+        rows = await self._rows(
+            "SELECT value FROM state WHERE bucket = ? AND tbl = ? AND key = ?",
+            (bucket_of(bank.ACCOUNTS, address), bank.ACCOUNTS, address),
+        )
         balance, nonce = cast("tuple[int, int]", self._record(rows[0][0])) if rows else bank.NO_ACCOUNT
         return AccountView(address, bool(rows), balance, nonce, nonce, balance, 0, 0)
 
@@ -137,26 +148,25 @@ class Queries:
     async def block(self, height: int | None = None, block_id: bytes | None = None) -> BlockView | None:
         """See NodeApi."""
         check_arguments({"height": height, "block_id": block_id})
-        select = _SUMMARY + " FROM blocks "
         if block_id is not None:
-            rows = await self._rows(select + "WHERE id = ?", (block_id,))
+            rows = await self._rows(_SUMMARY + "WHERE b.id = ? AND c.height = b.merged", (block_id,))
         elif height is not None:
-            rows = await self._rows(select + "WHERE height = ?", (height,))
+            rows = await self._rows(_SUMMARY + "WHERE c.height = ?", (height,))
         else:
-            rows = await self._rows(select + "ORDER BY height DESC LIMIT 1")
+            rows = await self._rows(_SUMMARY + "ORDER BY c.height DESC LIMIT 1")
         if not rows:
             return None
         row = rows[0]
         txids = await self._rows(
-            "SELECT txid FROM transactions WHERE id >= ? AND id < ? ORDER BY id", (row[10], row[10] + row[4])
+            "SELECT txid FROM transactions WHERE id >= ? AND id < ? ORDER BY id", (row[9], row[9] + row[3])
         )
-        header = self._header(row[8])
+        header = self._header(row[7])
         return BlockView(
             summary=self._summary(row, header),
             version=header.version,
             parents=header.parents,
             seat=header.seat,
-            epoch=row[9],
+            epoch=row[8],
             reveal=header.reveal,
             body_root=header.body_root,
             state_commitment=header.state_commitment,
@@ -169,27 +179,50 @@ class Queries:
         """See NodeApi."""
         check_arguments({"before": before, "limit": limit})
         rows = await self._rows(
-            _SUMMARY + " FROM blocks WHERE height < ? ORDER BY height DESC LIMIT ?",
+            _SUMMARY + "WHERE c.height < ? ORDER BY c.height DESC LIMIT ?",
             (_NO_BOUND if before is None else before, limit),
         )
-        return tuple(self._summary(row, self._header(row[8])) for row in rows)
+        return tuple(self._summary(row, self._header(row[7])) for row in rows)
 
     async def places(self) -> tuple[Place, ...]:
         """See NodeApi. Adds up every record."""
         return await asyncio.to_thread(self._with_snapshot, self._places)
 
-    async def counts(self) -> tuple[int, bytes, int, int, int]:
-        """Height, id and slot of the tip, number of accounts and of validators."""
+    async def dag(self, before_slot: int | None = None, limit: int = 60) -> DagView:
+        """See NodeApi. Knows nothing of checkpoints: those are the engine's."""
+        check_arguments({"before_slot": before_slot, "limit": limit})
+        return await asyncio.to_thread(
+            self._with_snapshot, lambda connection: self._dag.view(connection, before_slot, limit)
+        )
+
+    async def dag_block(self, block_id: bytes) -> DagBlockView | None:
+        """See NodeApi."""
+        check_arguments({"block_id": block_id})
+        return await asyncio.to_thread(self._with_snapshot, lambda connection: self._dag.block(connection, block_id))
+
+    async def find_blocks(self, prefix: str) -> tuple[bytes, ...]:
+        """See NodeApi."""
+        check_arguments({"prefix": prefix})
+        low, high = id_range(prefix)
+        rows = await self._rows(
+            "SELECT id FROM blocks WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?", (low, high, MAX_FOUND)
+        )
+        return tuple(found for (found,) in rows)
+
+    async def counts(self) -> tuple[int, bytes, int, int, int, int]:
+        """Height, id and slot of the tip, height of the newest final checkpoint's block, number of accounts and of
+        validators."""
         rows = await self._rows(
             "SELECT (SELECT count(*) FROM state WHERE tbl = ?), (SELECT count(*) FROM state WHERE tbl = ?), "
-            "height, id, slot FROM (SELECT 1) LEFT JOIN (SELECT height, id, slot FROM blocks "
-            "ORDER BY height DESC LIMIT 1)",
-            (bank.ACCOUNTS, stakes.STAKES),
+            "(SELECT value FROM meta WHERE name = 'final_height'), height, id, slot FROM (SELECT 1) LEFT JOIN "
+            "(SELECT c.height, b.id, b.slot FROM chain c JOIN blocks b ON b.idx = c.block "
+            "ORDER BY c.height DESC LIMIT 1)",
+            (bank.ACCOUNTS, staking.STAKES),
         )
-        accounts, validators, height, tip, slot = rows[0]
+        accounts, validators, final, height, tip, slot = rows[0]
         if height is None:
-            return 0, self.genesis.hash, 0, accounts, validators
-        return height, tip, slot, accounts, validators
+            return 0, self.genesis.hash, 0, 0, accounts, validators
+        return height, tip, slot, final or 0, accounts, validators
 
     def _with_snapshot(self, action: Any) -> Any:
         """Run a long look over the rows on a connection of its own, in one read transaction."""
@@ -208,7 +241,7 @@ class Queries:
             units = self._holds(table, value)
             if table == bank.ACCOUNTS:
                 accounts += units
-            elif table == stakes.STAKES:
+            elif table == staking.STAKES:
                 staked += units
             elif units:
                 name = key.decode("ascii", "replace") if table == pools.POOLS else table
@@ -218,7 +251,7 @@ class Queries:
             Place(bank.ACCOUNTS, "accounts", accounts),
             *(Place(name, "reserve", held.pop(name, 0)) for name in pools.RESERVES),
             *(Place(name, "service", held.pop(name, 0)) for name in pools.SERVICES),
-            Place(stakes.STAKES, "stake", staked),
+            Place(staking.STAKES, "stake", staked),
             *(Place(name, "other", units) for name, units in sorted(held.items()) if name not in named),
         )
 
@@ -241,12 +274,12 @@ class Queries:
             raise damaged(self.path, f"a header cannot be read: {error}") from None
 
     def _summary(self, row: tuple[Any, ...], header: Header) -> BlockSummary:
-        block_id, height, slot, time_ms, transactions, failed, fees, size = row[:8]
+        block_id, height, slot, transactions, failed, fees, size = row[:7]
         return BlockSummary(
             id=block_id,
             height=height,
             slot=slot,
-            time_ms=time_ms,
+            time_ms=self.slots.begins_ms(slot),
             creator=header.creator,
             region=VISIBLE[header.region].name,
             transactions=transactions,
@@ -256,7 +289,7 @@ class Queries:
         )
 
     def _view(self, row: tuple[Any, ...]) -> TransactionView:
-        _, wid, status, reason, fee, height, block, slot, time_ms, raw = row
+        _, wid, status, reason, fee, height, block, slot, raw = row
         try:
             transaction = SignedTransaction.from_raw(raw)
             view = transaction_view(transaction, "done" if status == DONE else "failed", reason, fee)
@@ -264,7 +297,7 @@ class Queries:
             raise damaged(self.path, f"a transaction of block {height} cannot be read: {error}") from None
         if view.wid != wid:
             raise damaged(self.path, f"a transaction of block {height} is not the one it was")
-        return _placed(view, height, block, slot, time_ms)
+        return replace(view, height=height, block=block, slot=slot, time_ms=self.slots.begins_ms(slot))
 
 
 def network_info(genesis: Genesis) -> NetworkInfo:
@@ -314,10 +347,6 @@ def transaction_view(transaction: SignedTransaction, status: str, reason: str, f
         time_ms=None,
         raw=transaction.raw,
     )
-
-
-def _placed(view: TransactionView, height: int, block: bytes, slot: int, time_ms: int) -> TransactionView:
-    return replace(view, height=height, block=block, slot=slot, time_ms=time_ms)
 
 
 def read_genesis(path: Path) -> Genesis:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from node.storage.chain import ChainDatabase
-from node.storage.records import BlockBatch, OpenReport
+from node.storage.records import Batch, OpenReport
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -43,13 +43,9 @@ class ChainWriter:
         loop = asyncio.get_running_loop()
         return await asyncio.shield(loop.run_in_executor(self._thread, lambda: function(*args, **kwargs)))
 
-    async def apply_block(self, batch: BlockBatch) -> None:
-        """`ChainDatabase.apply_block` in the writer's thread."""
-        await self.run(self.database.apply_block, batch)
-
-    async def undo_block(self, height: int, buckets: Iterable[tuple[int, bytes]]) -> None:
-        """`ChainDatabase.undo_block` in the writer's thread."""
-        await self.run(self.database.undo_block, height, tuple(buckets))
+    async def advance(self, batch: Batch) -> None:
+        """`ChainDatabase.advance` in the writer's thread."""
+        await self.run(self.database.advance, batch)
 
     async def close(self) -> None:
         """Finish what was sent, mark the database as cleanly closed and close it."""

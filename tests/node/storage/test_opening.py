@@ -14,18 +14,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from storage_blocks import make_block  # type: ignore[import-not-found]
+from storage_blocks import RULES, line  # type: ignore[import-not-found]
 
 from node.api.errors import Damaged, NexusError, Refused
 from node.storage import database, schema
 from node.storage.chain import ChainDatabase
 
+_, STEPS = line([(("a", "b"), ("c", "d"))] * 40)
+
 
 def fill(path: Path, blocks: int = 30) -> None:
     chain = ChainDatabase.open(path)
-    chain.write_genesis(b"g" * 32, 1, [("accounts", b"k%d" % n, b"v" * 50) for n in range(500)], [])
-    for height in range(1, blocks + 1):
-        chain.apply_block(make_block(height, (("a", "b"), ("c", "d"))))
+    chain.write_genesis(b"g" * 32, RULES, [("accounts", b"k%d" % n, b"v" * 50) for n in range(500)], [])
+    for step in STEPS[:blocks]:
+        chain.advance(step)
     chain.close()
 
 
@@ -94,7 +96,7 @@ def test_migration_runs_once_and_whole(tmp_path: Path) -> None:
     connection, found = database.connect_writer(path, migrations=(*schema.MIGRATIONS, second))
     assert found == schema.VERSION
     assert connection.execute("SELECT count(*) FROM later").fetchone() == (0,)
-    assert connection.execute("SELECT count(*) FROM blocks").fetchone() == (2,)
+    assert connection.execute("SELECT count(*) FROM chain").fetchone() == (2,)
     connection.close()
     with pytest.raises(Damaged) as caught:
         ChainDatabase.open(path)
@@ -122,6 +124,18 @@ def test_newer_database_is_refused_by_name(tmp_path: Path) -> None:
     error = assert_refused(path, "newer_database")
     assert "99" in error.message
     assert "newer Nexus" in error.message
+
+
+def test_a_database_of_other_rules_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "chain.db"
+    fill(path, 2)
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE meta SET value = 1 WHERE name = 'rule_version'")
+    connection.commit()
+    connection.close()
+    error = assert_refused(path, "other_rules")
+    assert "rule version 1" in error.message
+    assert "version 2" in error.message
 
 
 def test_newer_version_still_in_the_wal_is_refused(tmp_path: Path) -> None:
@@ -192,15 +206,15 @@ def test_reader_sees_a_running_writer(tmp_path: Path) -> None:
     fill(path, 2)
     chain = ChainDatabase.open(path)
     reader = database.connect_reader(path)
-    chain.apply_block(make_block(3))
-    assert reader.execute("SELECT max(height) FROM blocks").fetchone() == (3,)
+    chain.advance(STEPS[2])
+    assert reader.execute("SELECT max(height) FROM chain").fetchone() == (3,)
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
         reader.execute("DELETE FROM blocks")
     reader.rollback()
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM blocks").fetchone()
-    chain.apply_block(make_block(4))  # an open read never holds up the writer
-    assert reader.execute("SELECT max(height) FROM blocks").fetchone() == (3,)
+    chain.advance(STEPS[3])  # an open read never holds up the writer
+    assert reader.execute("SELECT max(height) FROM chain").fetchone() == (3,)
     reader.close()
     chain.close()
 
@@ -215,14 +229,15 @@ def test_empty_file_is_no_chain_for_a_reader(tmp_path: Path) -> None:
 def test_full_disk_loses_nothing_confirmed(small_disk: Path) -> None:
     path = small_disk / "chain.db"
     chain = ChainDatabase.open(path)
-    chain.write_genesis(b"g" * 32, 1, [], [])
+    chain.write_genesis(b"g" * 32, RULES, [], [])
     height = 0
+    _, steps = line([tuple((f"s{number}", f"r{n}") for n in range(25)) for number in range(120)])
 
     def apply_until_full() -> None:
         nonlocal height
-        while True:
+        for step in steps:
             height += 1
-            chain.apply_block(make_block(height, tuple((f"s{height}", f"r{n}") for n in range(50))))
+            chain.advance(step)
 
     with pytest.raises(Damaged) as caught:
         apply_until_full()
@@ -233,7 +248,7 @@ def test_full_disk_loses_nothing_confirmed(small_disk: Path) -> None:
     assert tip.height == height - 1 > 3
     assert chain.integrity_problems() == []
     with pytest.raises(Damaged):
-        chain.apply_block(make_block(height, tuple(("s", f"r{n}") for n in range(200))))
+        chain.advance(steps[height - 1])
     roomy = small_disk.parent / "roomy"
     shutil.copytree(small_disk, roomy)
     with contextlib.suppress(Damaged):  # there may be no room to note it
@@ -242,7 +257,7 @@ def test_full_disk_loses_nothing_confirmed(small_disk: Path) -> None:
     tip = again.tip()
     assert tip is not None
     assert tip.height == height - 1
-    again.apply_block(make_block(height, (("x", "y"),)))
+    again.advance(steps[height - 1])
     again.close()
 
 
@@ -261,7 +276,7 @@ def test_read_only_mount(read_only_view: Callable[[Path], Path], tmp_path: Path)
         ChainDatabase.open(view / "chain.db")
     assert caught.value.code == "read_only"
     reader = database.connect_reader(view / "chain.db")
-    assert reader.execute("SELECT max(height) FROM blocks").fetchone() == (4,)
+    assert reader.execute("SELECT max(height) FROM chain").fetchone() == (4,)
     reader.close()
     with pytest.raises(Damaged) as caught:
         ChainDatabase.open(view / "other.db")
@@ -273,7 +288,7 @@ def test_unclean_files_on_a_read_only_disk(read_only_view: Callable[[Path], Path
     real.mkdir()
     fill(tmp_path / "chain.db", 2)
     chain = ChainDatabase.open(tmp_path / "chain.db")
-    chain.apply_block(make_block(3))
+    chain.advance(STEPS[2])
     for name in ("chain.db", "chain.db-wal"):  # killed, and the WAL's index lost with the power
         shutil.copy(tmp_path / name, real / name)
     chain.close()
@@ -287,7 +302,7 @@ def test_cut_off_file_beside_its_wal(tmp_path: Path) -> None:
     path = tmp_path / "chain.db"
     fill(path)
     chain = ChainDatabase.open(path)
-    chain.apply_block(make_block(31, (("a", "b"),)))
+    chain.advance(STEPS[30])
     copy = tmp_path / "copy"
     copy.mkdir()
     for file in tmp_path.glob("chain.db*"):
@@ -363,16 +378,17 @@ _KILLED = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from storage_blocks import make_block  # type: ignore[import-not-found]
+from storage_blocks import RULES, line  # type: ignore[import-not-found]
 from node.storage.chain import ChainDatabase
+_, steps = line([tuple((f"s{number % 7}", f"r{n}") for n in range(40)) for number in range(150)])
 chain = ChainDatabase.open(Path(sys.argv[1]))
 tip = chain.tip()
 height = 0 if tip is None else tip.height
 if tip is None and chain.meta("genesis") is None:
-    chain.write_genesis(b"g" * 32, 1, [], [])
+    chain.write_genesis(b"g" * 32, RULES, [], [])
 while True:
     height += 1
-    chain.apply_block(make_block(height, tuple((f"s{height % 7}", f"r{n}") for n in range(40))))
+    chain.advance(steps[height - 1])
     print(height, flush=True)
 """
 
