@@ -1,0 +1,241 @@
+"""A simulated network: nodes of the real engine, the links between them, a load of payments, and attackers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from node.consensus import duties
+from node.consensus.blocks import Block
+from node.consensus.engine import Engine
+from node.consensus.finality import Target
+from node.consensus.slots import SlotClock
+from node.consensus.votes import VoteVerdicts
+from node.lab.agenda import Agenda
+from node.lab.attacks import ATTACKS
+from node.lab.flood import BLOCK, TRANSACTION, VOTE, Flood, Item
+from node.lab.links import Latency, Links, regular_graph
+from node.lab.load import Load
+from node.lab.measures import Measures, Moment, Payment
+from node.lab.node import Node
+from node.lab.report import report
+from node.lab.scenario import START_MS, Scenario, ScenarioError, found
+from node.ledger.signatures import Verdicts
+from node.ledger.types import SignedTransaction
+
+_MOMENT_MS = 10_000
+_DOWN_MS = (20_000, 60_000)  # a node that crashed comes back within
+
+
+class Network:
+    """One run. `run` may be called again and again until the scenario's end."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        if scenario.attack not in ATTACKS:
+            raise ScenarioError(f"There is no attack {scenario.attack[:40]!r}; there are {', '.join(ATTACKS)}.")
+        kind = ATTACKS[scenario.attack]
+        self.scenario = scenario = kind.adapt(scenario)
+        cast = found(scenario, kind.stakes(scenario))
+        self.genesis = cast.genesis
+        self.slots = SlotClock.of(START_MS, cast.genesis.parameters)
+        self.random = scenario.random("network")
+        self.agenda = Agenda()
+        self.measures = Measures()
+        self.evidence: dict[bytes, list[bytes]] = {}  # offender → txids of evidence that is on its way
+        # Verdicts on signatures are pure: what one node has checked no other needs to check again.
+        self.verdicts = Verdicts()
+        self.vote_verdicts = VoteVerdicts()
+        self.is_up = [True] * scenario.nodes
+        self.links = Links(
+            regular_graph(scenario.nodes, scenario.degree, scenario.random("graph")),
+            Latency(scenario.latency_ms, scenario.random("latency")),
+            scenario.loss_permille,
+            scenario.partitions(),
+            scenario.random("loss"),
+        )
+        self.flood = Flood(self.agenda, self.links, scenario.nodes, self.receive, self.is_up)
+        self._items: dict[bytes, Item] = {}
+        clocks = scenario.random("clocks")
+        self.nodes: list[Node] = []
+        for index in range(scenario.nodes):
+            validates = index < scenario.validators
+            self.nodes.append(
+                Node(
+                    self,
+                    index,
+                    cast.operators[index] if validates else None,
+                    cast.reporters[index] if validates else None,
+                    clocks.randint(-scenario.skew_ms, scenario.skew_ms),
+                )
+            )
+        self.attackers = [self.nodes[index] for index in scenario.attackers]
+        self.honest = [node for node in self.nodes if node.index not in scenario.attackers]
+        if not self.honest:
+            raise ScenarioError("Somebody must be honest: give the network more nodes, or the attackers less.")
+        self.observer = self.honest[-1]
+        self.load = Load(scenario, self.genesis.hash, cast.payers, self.agenda, self._pay)
+        self._plan()
+        self.attack = kind(self)
+        self.attack.begin()
+
+    def _plan(self) -> None:
+        """Put what is known beforehand on the agenda: slots, crashes, the ends of partitions."""
+        for node in self.nodes[: self.scenario.validators]:
+            self._await_slot(node, 1)
+        for partition in self.links.partitions:
+            self.agenda.at(partition.end_ms, self._heal, partition.groups)
+        random = self.scenario.random("crashes")
+        for _ in range(self.scenario.crashes):
+            node = random.choice([node for node in self.nodes if node is not self.observer] or self.nodes)
+            when = random.randrange(self.scenario.seconds * 100, self.scenario.seconds * 800 + 1)
+            self.agenda.at(when, self._crash, node, random.randint(*_DOWN_MS))
+        self.agenda.at(_MOMENT_MS, self._look)
+
+    # -- time -----------------------------------------------------------------------------------------------------
+
+    @property
+    def time_ms(self) -> int:
+        """The true time, as a clock without error shows it."""
+        return START_MS + self.agenda.now
+
+    @property
+    def seconds(self) -> int:
+        """Virtual seconds since the start."""
+        return self.agenda.now // 1000
+
+    def moment(self, time_ms: int) -> int:
+        """When, on the agenda, a clock without error shows a time."""
+        return time_ms - START_MS
+
+    def run(self, until_s: int) -> None:
+        """Simulate up to so many seconds from the start."""
+        self.agenda.run(until_s * 1000)
+
+    def _await_slot(self, node: Node, slot: int) -> None:
+        begins = self.moment(self.slots.begins_ms(slot) - node.skew_ms)
+        self.agenda.at(begins, self._slot, node, slot)
+
+    def _slot(self, node: Node, slot: int) -> None:
+        if self.is_up[node.index]:
+            node.begin_slot(slot)
+        self._await_slot(node, slot + 1)
+
+    def _heal(self, groups: tuple[int, ...]) -> None:
+        """A partition ends: neighbours that were parted ask each other what they lack."""
+        for node in self.nodes:
+            for peer in self.links.peers[node.index]:
+                if groups[peer] != groups[node.index] and node.is_up:
+                    node.fetch(peer)
+
+    def _crash(self, node: Node, down_ms: int) -> None:
+        if self.is_up[node.index]:
+            self.is_up[node.index] = False
+            self.agenda.after(down_ms, self._restart, node)
+
+    def _restart(self, node: Node) -> None:
+        self.is_up[node.index] = True
+        node.boot()
+        node.fetch(self.random.choice(self.links.peers[node.index]))
+
+    # -- what travels ---------------------------------------------------------------------------------------------
+
+    def receive(self, index: int, item: Item, sender: int) -> None:
+        """A thing reaches a node."""
+        node = self.nodes[index]
+        if item.kind == TRANSACTION:
+            node.take_transaction(item.content, item)
+        elif item.kind == VOTE:
+            node.take_vote(item.content, item)
+        else:
+            node.take_block(item.content, sender)
+
+    def item(self, kind: str, name: bytes, content: Any, size: int) -> Item:
+        """The thing of that id, made when it is first asked for."""
+        found = self._items.get(name)
+        if found is None:
+            found = self._items[name] = self.flood.item(kind, content, size)
+        return found
+
+    def block_item(self, block: Block) -> Item:
+        """The thing that a block is."""
+        found = self._items.get(block.id)
+        if found is None:
+            found = self.item(BLOCK, block.id, block, len(block.header_bytes) + len(block.body()))
+        return found
+
+    def forge(self, engine: Engine, node: Node, slot: int, transactions: Any) -> Block:
+        """A block of a node's validator on the tip of an engine, its own or another."""
+        operator = node.operator
+        assert operator is not None
+        block = duties.make_block(
+            engine, node.identity, slot, transactions, operator.reveals.preimage, operator.consensus.sign
+        )
+        self.measures.made.setdefault(block.id, self.agenda.now)
+        return block
+
+    def submit(self, index: int, transaction: SignedTransaction) -> str:
+        """Give a transaction to a node; the code of its refusal, or empty."""
+        item = self.item(TRANSACTION, transaction.txid, transaction, len(transaction.raw))
+        self.flood.hold(index, item)
+        return self.nodes[index].take_transaction(transaction, item)
+
+    def _pay(self, index: int, payment: SignedTransaction) -> None:
+        """A payer gives his payment to the node where he lives, or to the next one that runs."""
+        while not self.is_up[index]:
+            index = (index + 1) % len(self.nodes)
+        self.measures.payments[payment.txid] = Payment(self.agenda.now)
+        self.nodes[index].own[payment.txid] = -1
+        if refusal := self.submit(index, payment):
+            self.measures.refused_payments[refusal] += 1
+
+    # -- what nodes tell ------------------------------------------------------------------------------------------
+
+    def is_honest(self, node: Node) -> bool:
+        """Whether a node follows the rules."""
+        return node.index not in self.scenario.attackers
+
+    def refused_block(self, node: Node, code: str) -> None:
+        """A node refused a block."""
+        if self.is_honest(node):
+            self.measures.rejected[code] += 1
+
+    def reorganised(self, node: Node, depth: int) -> None:
+        """A node took chain blocks back."""
+        if self.is_honest(node):
+            self.measures.depths[depth] += 1
+
+    def included(self, txid: bytes) -> None:
+        """A payment is on the selected chain of the node where it was submitted."""
+        payment = self.measures.payments.get(txid)
+        if payment is not None and payment.included < 0:
+            payment.included = self.agenda.now
+
+    def finalised(self, node: Node, final: Target, txids: list[bytes]) -> None:
+        """A node holds a checkpoint final, and with it own payments."""
+        for txid in txids:
+            self.measures.payments[txid].final = self.agenda.now
+        if node is self.observer:
+            self.measures.final_at[final.number] = self.agenda.now
+
+    def _look(self) -> None:
+        node = self.observer
+        self.measures.series.append(
+            Moment(
+                self.seconds,
+                node.engine.dag.next - 1,
+                node.executed,
+                self.time_ms - self.slots.begins_ms(node.engine.final.checkpoint.slot),
+                len(node.engine.dag.tips()),
+            )
+        )
+        self.agenda.after(_MOMENT_MS, self._look)
+
+    def summary(self) -> str:
+        """Where the observer stands, in few words."""
+        engine = self.observer.engine
+        return (
+            f"{engine.dag.next - 1} blocks, {self.observer.executed} payments, checkpoint {engine.final.number} final"
+        )
+
+    def report(self) -> dict[str, Any]:
+        """Everything measured, as a document."""
+        return report(self)

@@ -1,0 +1,301 @@
+"""One simulated node: the real engine and mempool, a validator's duties, and what it keeps through a crash."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from node.consensus import duties
+from node.consensus.blocks import Block, BlockError
+from node.consensus.dagblocks import Accepted, Progress, Step, Undone
+from node.consensus.engine import Engine
+from node.consensus.finality import Target
+from node.consensus.votes import Vote
+from node.lab.behaviour import Behaviour
+from node.lab.flood import BLOCK, TRANSACTION, VOTE, Item
+from node.lab.people import Operator, Person
+from node.ledger import staking
+from node.ledger.types import SignedTransaction, TransactionError
+from node.mempool.pool import Mempool
+
+if TYPE_CHECKING:
+    from node.lab.network import Network
+
+_RETRY_MS = 2_000
+_ACCUSE_WITHIN_MS = 10_000  # who proves an offence waits a little: perhaps another one has done so
+
+
+class Disk:
+    """What survives a crash: blocks, and the signing record."""
+
+    def __init__(self) -> None:
+        self.blocks: dict[bytes, Block] = {}  # parents before children
+        self.slot = 0
+        self.source = 0
+        self.target = 0
+
+
+class Node:
+    """See the module. `operator` is None for a node that does not validate; `reporter` pays for evidence."""
+
+    def __init__(
+        self, network: Network, index: int, operator: Operator | None, reporter: Person | None, skew_ms: int
+    ) -> None:
+        self.network = network
+        self.index = index
+        self.operator = operator
+        self.reporter = reporter
+        self.skew_ms = skew_ms
+        self.disk = Disk()
+        self.behaviour = Behaviour()
+        self.hidden: set[bytes] = set()  # own blocks that nobody is told of
+        self.own: dict[bytes, int] = {}  # own payments that are not final: txid → height of their block, -1 for none
+        self.final: list[Target] = []
+        self.boot()
+
+    def boot(self) -> None:
+        """Start with an empty memory: read back what is on disk."""
+        network = self.network
+        self.engine = Engine.begin(
+            network.genesis,
+            verdicts=network.verdicts,
+            vote_verdicts=network.vote_verdicts,
+            clauses=network.scenario.clauses,
+            numpy=False,
+        )
+        self.pool = Mempool(network.genesis.parameters, self.engine.check)
+        self.executed = 0  # transactions on the selected chain
+        self._receipts: dict[int, tuple[Accepted, ...]] = {}  # of chain blocks that are not final, by height
+        self._reported = 0  # offences of which evidence was seen and dealt with
+        self._fetching = False
+        self.engine.awake_since = self.slot
+        for txid in self.own:
+            self.own[txid] = -1
+        for block in self.disk.blocks.values():
+            progress = self.engine.add(block, self.slot)
+            self._count(progress.undone, progress.applied)
+
+    @property
+    def identity(self) -> bytes:
+        """The id of its validator."""
+        assert self.operator is not None
+        return self.operator.owner.address
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it runs."""
+        return self.network.is_up[self.index]
+
+    @property
+    def slot(self) -> int:
+        """The slot that runs by its own clock."""
+        return self.network.slots.slot_at(self.network.time_ms + self.skew_ms)
+
+    # -- what comes in ------------------------------------------------------------------------------------------
+
+    def take_block(self, block: Block, sender: int | None = None) -> bool:
+        """Judge a block; False where it is refused. One that is early comes again when its slot begins."""
+        try:
+            progress = self.engine.add(block, self.slot)
+        except (BlockError, TransactionError) as error:
+            if error.code == "early":
+                begins = self.engine.slots.begins_ms(block.header.slot) - self.skew_ms
+                self.network.agenda.at(self.network.moment(begins), self._take_again, block, sender)
+                return True
+            self.network.refused_block(self, error.code)
+            return False
+        if progress.missing and sender is not None:
+            self.fetch(sender)
+        self._follow(progress)
+        return True
+
+    def _take_again(self, block: Block, sender: int | None) -> None:
+        if self.is_up:
+            self.take_block(block, sender)
+
+    def take_vote(self, vote: Vote, item: Item | None = None) -> None:
+        """Count a vote, and tell it on if it is new and good."""
+        progress = self.engine.add_vote(vote)
+        if progress.votes and item is not None:
+            self.behaviour.relay(self, item)
+        self._follow(progress)
+
+    def take_transaction(self, transaction: SignedTransaction, item: Item) -> str:
+        """Admit a transaction and tell it on; the code of the refusal, or empty."""
+        try:
+            self.pool.admit(transaction, self.engine.state, self.slot)
+        except TransactionError as error:
+            return error.code
+        self.behaviour.relay(self, item)
+        return ""
+
+    # -- what follows -------------------------------------------------------------------------------------------
+
+    def _follow(self, progress: Progress) -> None:
+        network = self.network
+        for added in progress.added:
+            assert added.block is not None
+            self.disk.blocks[added.id] = added.block
+            if added.id not in self.hidden:
+                item = network.block_item(added.block)
+                network.flood.hold(self.index, item)
+                self.behaviour.relay(self, item)
+        if progress.undone or progress.applied:
+            self._move(progress.undone, progress.applied)
+        if progress.final is not None:
+            self._finish(progress.final)
+        if self.reporter is not None and len(self.engine.evidence) > self._reported:
+            for evidence in self.engine.evidence[self._reported :]:
+                delay = network.random.randrange(_ACCUSE_WITHIN_MS)
+                network.agenda.after(delay, self._accuse, evidence.kind, evidence.validator, evidence.proof)
+            self._reported = len(self.engine.evidence)
+        if self.operator is not None and (progress.applied or progress.votes):
+            self.behaviour.vote(self)
+
+    def _move(self, undone: list[Undone], applied: list[Step]) -> None:
+        """The selected chain moved: the mempool and what this node's payers wait for move with it."""
+        taken_back = self._count(undone, applied)
+        for step in applied:
+            self.pool.settle(tuple(accepted.receipt for accepted in step.receipts), self.engine.state)
+        for accepted in taken_back:
+            self._wait_again(accepted.receipt.transaction)
+        if undone:
+            self.network.reorganised(self, len(undone))
+
+    def _count(self, undone: list[Undone], applied: list[Step]) -> list[Accepted]:
+        """Keep account of what the chain has executed; returns what it took back."""
+        own, taken_back = self.own, list[Accepted]()
+        for gone in undone:
+            for accepted in self._receipts.pop(gone.height):
+                self.executed -= 1
+                taken_back.append(accepted)
+                if accepted.receipt.transaction.txid in own:
+                    own[accepted.receipt.transaction.txid] = -1
+        for step in applied:
+            self.executed += len(step.receipts)
+            self._receipts[step.height] = step.receipts
+            for accepted in step.receipts:
+                txid = accepted.receipt.transaction.txid
+                if txid in own:
+                    own[txid] = step.height
+                    self.network.included(txid)
+        return taken_back
+
+    def _wait_again(self, transaction: SignedTransaction) -> None:
+        with suppress(TransactionError):  # the new chain has executed it as well, or what took its place
+            self.pool.admit(transaction, self.engine.state, self.slot)
+
+    def _finish(self, final: Target) -> None:
+        self.final.append(final)
+        self._receipts = {height: kept for height, kept in self._receipts.items() if height > final.height}
+        done = [txid for txid, height in self.own.items() if 0 <= height <= final.height]
+        for txid in done:
+            del self.own[txid]
+        self.network.finalised(self, final, done)
+
+    def _accuse(self, kind: int, offender: bytes, proof: tuple[bytes, ...]) -> None:
+        """Send evidence, unless the offender was punished meanwhile or somebody's evidence waits already."""
+        if not self.is_up or staking.tombstoned_at(self.engine.state, offender):
+            return
+        known = self.network.evidence.setdefault(offender, [])
+        if any(txid in self.pool for txid in known):
+            return
+        assert self.reporter is not None
+        nonce = self.pool.next_nonce(self.engine.state, self.reporter.address)
+        evidence = self.reporter.accuse(self.network.genesis.hash, nonce, kind, proof)
+        known.append(evidence.txid)
+        self.network.submit(self.index, evidence)
+
+    # -- duties -------------------------------------------------------------------------------------------------
+
+    def begin_slot(self, slot: int) -> None:
+        """A slot begins by this node's clock: its leader makes a block if the network wants one."""
+        seat = duties.seat_of(self.engine, self.identity, slot)
+        if seat is not None and slot > self.disk.slot:
+            self.behaviour.lead(self, slot, seat)
+
+    def wants_block(self, slot: int) -> bool:
+        """Whether an honest leader of the slot makes a block."""
+        return duties.wants_block(self.engine, slot, self.pool.has_candidates(self.engine.state))
+
+    def make_block(self, slot: int, transactions: bool = True) -> Block:
+        """The block of a slot that this validator leads: on record, signed, and not yet told anybody."""
+        self.disk.slot = max(self.disk.slot, slot)
+        return self.network.forge(
+            self.engine, self, slot, self.pool.candidates(self.engine.state) if transactions else ()
+        )
+
+    def publish(self, block: Block) -> None:
+        """Take a block oneself and tell it to everybody."""
+        self.take_block(block)
+
+    def cast_vote(self) -> None:
+        """Vote as an honest validator does, if there is something to vote for."""
+        target = duties.target_to_vote(self.engine, self.disk.source, self.disk.target)
+        if target is None:
+            return
+        vote = self.sign_vote(target)
+        self.disk.source, self.disk.target = target.source.number, target.number
+        if vote is not None:
+            self.send_vote(vote)
+
+    def sign_vote(self, target: Target) -> Vote | None:
+        """A vote for a checkpoint, from the source that its own past names."""
+        assert self.operator is not None
+        return duties.make_vote(self.engine, self.identity, target, self.operator.consensus.sign_digest)
+
+    def send_vote(self, vote: Vote, to: tuple[int, ...] | None = None) -> None:
+        """Count an own vote and tell it to neighbours, all of them unless `to` names some nodes."""
+        item = self.network.item(VOTE, vote.id, vote, len(vote.encoded()))
+        self.network.flood.hold(self.index, item)
+        self.network.flood.forward(self.index, item, to)
+        self.take_vote(vote)
+
+    # -- asking -------------------------------------------------------------------------------------------------
+
+    def fetch(self, peer: int) -> None:
+        """Ask a peer for everything it has and this node lacks: a question and an answer later it is here."""
+        if not self._fetching:
+            self._fetching = True
+            delay = self.network.links.delay
+            self.network.agenda.after(delay() + delay(), self._fetched, peer)
+
+    def _fetched(self, peer: int) -> None:
+        self._fetching = False
+        network = self.network
+        if not self.is_up:
+            return
+        other = network.nodes[peer]
+        if not other.is_up or not network.links.carries(self.index, peer, network.agenda.now):
+            again = network.random.choice(network.links.peers[self.index])
+            network.agenda.after(_RETRY_MS, self.fetch, again)
+            return
+        for block in other.lacking(self.engine):
+            network.flood.sent[BLOCK] += network.block_item(block).size
+            self.take_block(block, peer)
+        for votes in list(other.engine.ballots.links.values()):
+            for vote in list(votes.values()):
+                self._take_item(network.item(VOTE, vote.id, vote, len(vote.encoded())))
+        for transaction in list(other.pool.transactions()):
+            if transaction.txid not in self.pool:
+                self._take_item(network.item(TRANSACTION, transaction.txid, transaction, len(transaction.raw)))
+
+    def _take_item(self, item: Item) -> None:
+        flood = self.network.flood
+        if not flood.has(self.index, item):
+            flood.hold(self.index, item)
+            flood.sent[item.kind] += item.size
+            self.network.receive(self.index, item, self.index)
+
+    def lacking(self, engine: Engine) -> list[Block]:
+        """The blocks here, in an order in which parents come first, that another engine lacks."""
+        mine = self.engine
+        front = [mine.by_index[index] for index in mine.dag.tips()]
+        found: dict[int, Block] = {}
+        while front:
+            block = front.pop()
+            if block.index in found or block.id in engine.blocks or block.header is None:
+                continue
+            found[block.index] = self.disk.blocks[block.id]
+            front += [mine.by_index[parent] for parent in block.coloured.parents]
+        return [found[index] for index in sorted(found) if found[index].id not in self.hidden]
