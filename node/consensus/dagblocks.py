@@ -16,23 +16,49 @@ from node.ledger.types import TransactionError
 
 
 class DagBlock:
-    """A block of the DAG. `block` is None for the genesis, and once its body is not needed in memory any more.
+    """A block of the DAG.
+
+    `block` is None for the genesis, and once nothing can ask for its transactions any more (below the final block).
+    `view` is None far below the final block, where none is kept; `height` is that on its own selected chain.
 
     `late` and `debt` are this node's own: the block arrived late, and the creators of late blocks on its chain that no
     on-time block of another creator has covered yet (protocol section 4, "Fork choice").
     """
 
-    __slots__ = ("block", "coloured", "debt", "disqualified", "header", "header_bytes", "id", "index", "late", "view")
+    __slots__ = (
+        "block",
+        "coloured",
+        "debt",
+        "disqualified",
+        "header",
+        "header_bytes",
+        "height",
+        "id",
+        "index",
+        "late",
+        "view",
+        "votes",
+    )
 
     def __init__(
-        self, index: int, block_id: bytes, header: Header | None, header_bytes: bytes, coloured: Coloured, view: View
+        self,
+        index: int,
+        block_id: bytes,
+        header: Header | None,
+        header_bytes: bytes,
+        coloured: Coloured,
+        height: int,
+        view: View | None,
+        votes: tuple[Vote, ...] = (),
     ) -> None:
         self.index = index
         self.id = block_id
         self.header = header
         self.header_bytes = header_bytes
         self.coloured = coloured
+        self.height = height
         self.view = view
+        self.votes = votes
         self.block: Block | None = None
         self.disqualified = False
         self.late = False
@@ -44,9 +70,10 @@ class DagBlock:
         return 0 if self.header is None else self.header.slot
 
     @property
-    def height(self) -> int:
-        """Its height on its own selected chain."""
-        return self.view.height
+    def known_view(self) -> View:
+        """The view of a block that is not far below the final one."""
+        assert self.view is not None
+        return self.view
 
 
 class Tip(NamedTuple):

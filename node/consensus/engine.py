@@ -8,12 +8,12 @@ is *disqualified*, not invalid: it is coloured and merged, but no selected chain
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from node.consensus.ballots import Ballots, Evidence
 from node.consensus.blocks import MAX_PARENTS, Block, BlockError, Header, body_root
 from node.consensus.dagblocks import DagBlock, Progress, Tip
-from node.consensus.finality import Checkpoint, Target
+from node.consensus.finality import Checkpoint, Link, Target
 from node.consensus.ghostdag import Coloured, Ghostdag, MergesetError, PrunedError
 from node.consensus.orphans import Orphans
 from node.consensus.reveals import RevealChecker
@@ -77,6 +77,8 @@ class Engine:
         self._invalid: dict[bytes, None] = {}
         self._busy = self._stirred = 0
         self._told: Target | None = None
+        self._final_block: DagBlock | None = None
+        self._evidence: list[Evidence] = []
         self._active_sets: dict[bytes, tuple[Validator, ...]] = {}  # of states after checkpoints' blocks
         self._seats: dict[tuple[bytes, int], list[DagBlock]] = {}
         self.dag: Ghostdag
@@ -98,10 +100,10 @@ class Engine:
         engine = cls(genesis, state, waves_of(state, numpy=numpy), verdicts, vote_verdicts, clauses)
         view = engine.views.first(staking.active_set(state), engine._waves.commitment)
         engine.dag = Ghostdag(genesis.parameters.ghostdag_k, engine.genesis_hash)
-        root = DagBlock(0, engine.genesis_hash, None, engine.genesis_hash, engine.dag.coloured[0], view)
-        engine._know(root)
+        root = DagBlock(0, engine.genesis_hash, None, engine.genesis_hash, engine.dag.coloured[0], 0, view)
+        engine.know(root)
         engine.chain = SelectedChain(genesis, engine.slots, state, engine._waves, root)
-        engine.ballots = Ballots(engine.views, view.final, engine.header_of, engine._extends)
+        engine.ballots = Ballots(engine.views, view.final, engine.header_of, engine.extends)
         return engine
 
     # -- what is known ------------------------------------------------------------------------------------------
@@ -124,7 +126,7 @@ class Engine:
     @property
     def view(self) -> View:
         """The view at the tip."""
-        return self.chain.tip.view
+        return self.chain.tip.known_view
 
     @property
     def final(self) -> Target:
@@ -180,6 +182,7 @@ class Engine:
         nothing changed then. One whose parents are unknown is kept within bounds, and `missing` names them.
         """
         progress = Progress()
+        self._release()
         if block.id in self.blocks or block.id in self._orphans:
             return progress
         self._check_form(block.header, now)
@@ -232,6 +235,28 @@ class Engine:
         if not self.verdicts.good(transaction):
             raise TransactionError("bad_signature", "The transaction's signature is not its key's.")
 
+    # -- taking up what was stored (node.consensus.restore) --------------------------------------------------------
+
+    def adopt_active_sets(self, sets: Mapping[bytes, tuple[Validator, ...]]) -> None:
+        """Active sets of the states after checkpoints' blocks."""
+        self._active_sets.update(sets)
+
+    def take_up(self, links: Iterable[Link], busy: int) -> None:
+        """Count the votes of stored links and of the chain again; `busy` as `busy_height`."""
+        self._busy = busy
+        for target in self.view.known.values():
+            self.ballots.add_target(target)
+        self._learn_from_tip()
+        for link in links:
+            for vote in link.votes:
+                self.ballots.add(vote)
+        for votes in self.view.links.values():
+            for vote in votes.values():
+                self.ballots.add(vote)
+        self.ballots.new_links.clear()
+        self._told = self.ballots.final
+        self._final_block = self.blocks.get(self._told.checkpoint.block)
+
     # -- judging a block ----------------------------------------------------------------------------------------
 
     def _check_form(self, header: Header, now: int) -> None:
@@ -275,6 +300,8 @@ class Engine:
         if any(parent.slot >= header.slot for parent in parents):
             raise BlockError("old_slot", f"The slot {header.slot} is not after its parents'.")
         selected = parents[0]
+        if selected.view is None:
+            raise BlockError("unknown_tables", "The block builds on what lies far below the final checkpoint.")
         table, _ = self._tables(selected.view, header.slot, progress)
         validator = self._check_seat(header, table)
         number = self.slots.epoch_of(header.slot) - validator.first_epoch
@@ -332,20 +359,18 @@ class Engine:
         accepted: list[tuple[Header, Sequence[Vote]]] = []
         for item in members:
             assert item.header is not None
-            assert item.block is not None
-            accepted.append((item.header, item.block.votes))
+            accepted.append((item.header, item.votes))
         accepted.append((header, block.votes))
-        view = self.views.advance(selected.view, header, block.id, coloured.score, accepted)
+        view = self.views.advance(selected.known_view, header, block.id, coloured.score, accepted)
         twin = (header.creator, header.slot) if self.clauses.twins_red else None
         index = self.dag.add(block.id, coloured, twin)
-        made = DagBlock(index, block.id, header, block.header_bytes, coloured, view)
+        made = DagBlock(index, block.id, header, block.header_bytes, coloured, view.height, view, block.votes)
         made.block = block
         made.disqualified = selected.disqualified
         self._mark_late(made, selected, now)
-        self._know(made)
-        self._watch_seat(made)
+        self.know(made)
         progress.added.append(made)
-        if selected.view.fresh is not None:
+        if selected.known_view.fresh is not None:
             for target in view.known.values():
                 if target.checkpoint.block == selected.id:
                     self.ballots.add_target(target)
@@ -353,22 +378,25 @@ class Engine:
             if self.ballots.add(vote):
                 progress.votes.append(vote)
 
-    def _watch_seat(self, block: DagBlock) -> None:
+    def _watch_seat(self, block: DagBlock, header: Header) -> None:
         """Two blocks of one creator and slot are evidence."""
-        assert block.header is not None
-        seat = self._seats.setdefault((block.header.creator, block.slot), [])
+        seat = self._seats.setdefault((header.creator, header.slot), [])
         seat.append(block)
-        if len(seat) == 2 and not any(item.validator == block.header.creator for item in self.evidence):
-            self.evidence.append(_evidence_of(seat))
+        if len(seat) == 2 and not any(item.validator == header.creator for item in self._evidence):
+            proof = seat[0].header_bytes, seat[1].header_bytes
+            self._evidence.append(Evidence(staking.DOUBLE_BLOCK, header.creator, proof))
 
     @property
     def evidence(self) -> list[Evidence]:
-        """Proofs of offences seen, one a validator; a transaction with one costs its offender stake."""
-        return self.ballots.evidence
+        """Proofs of offences seen; a transaction with one costs its offender stake."""
+        return [*self._evidence, *self.ballots.evidence]
 
-    def _know(self, block: DagBlock) -> None:
+    def know(self, block: DagBlock) -> None:
+        """Register a block that is in the DAG."""
         self.blocks[block.id] = block
         self.by_index[block.index] = block
+        if block.header is not None:
+            self._watch_seat(block, block.header)
 
     def _mark_late(self, block: DagBlock, selected: DagBlock, now: int) -> None:
         """Who owes an on-time block of somebody else before this chain counts (clause `lateness`)."""
@@ -393,7 +421,7 @@ class Engine:
     def _active_set(self, block: bytes) -> tuple[Validator, ...] | None:
         return self._active_sets.get(block)
 
-    def _extends(self, one: Checkpoint, other: Checkpoint) -> bool:
+    def extends(self, one: Checkpoint, other: Checkpoint) -> bool:
         """Whether the chain of the other checkpoint passes through the block of the first."""
         low, high = self.blocks.get(one.block), self.blocks.get(other.block)
         return low is not None and high is not None and self.on_chain(low, high)
@@ -433,6 +461,7 @@ class Engine:
             self._told = final
             progress.final = final
             self.chain.forget(final.height)
+            self._final_block = block
 
     def _learn_from_tip(self) -> None:
         """The tip's own checkpoint can be voted for: the state after it is the one that is here."""
@@ -532,7 +561,7 @@ class Engine:
                 return None
             if not self.on_chain(known, block):
                 return None
-            return self.views.tables(known.view, slot)[0]
+            return None if known.view is None else self.views.tables(known.view, slot)[0]
 
         return table_of
 
@@ -572,8 +601,12 @@ class Engine:
                 coloured = trial
         return chosen, coloured
 
-    def prune(self, root: DagBlock) -> list[DagBlock]:
-        """Forget every block that is neither `root` nor in its future; returns them."""
+    def prune(self) -> list[DagBlock]:
+        """Forget what no rule can ask about again (see `pruning_points`); returns the blocks that are gone."""
+        root, base = self.pruning_points()
+        for block in self.by_index.values():
+            if block is not base and not self.dag.is_ancestor(base.index, block.index):
+                block.view = None
         gone = [self.by_index.pop(index) for index in self.dag.prune(root.index)]
         for block in gone:
             del self.blocks[block.id]
@@ -582,10 +615,29 @@ class Engine:
                 self._seats.pop((block.header.creator, block.slot), None)
         return gone
 
-    def pruning_root(self) -> DagBlock:
-        """Nothing below it is ever asked about again: twice the merge depth under the final checkpoint."""
-        final = self.blocks[self.ballots.final.checkpoint.block]
-        return self._merge_root(self._merge_root(final))
+    def _release(self) -> None:
+        """Let go of transactions that lie in the past of the final block: nothing executes them again.
+
+        Not as soon as it is final, but at the next call: whoever reads a Progress finds all bodies.
+        """
+        if self._final_block is None:
+            return
+        for block in self.selected(self._final_block):
+            if block.block is None:
+                break
+            for member, _ in self.merged(block):
+                member.block = None
+            block.block = None
+
+    def pruning_points(self) -> tuple[DagBlock, DagBlock]:
+        """The root of what must be kept, and the base, whose view and its future's are enough.
+
+        A new block that counts merges only what has in its past the base, the merge root of the final block; and what
+        those merged in their time has in its past the merge root of the base, which is the root.
+        """
+        final = self._final_block
+        base = self._merge_root(final) if final is not None else self.by_index[self.dag.root]
+        return self._merge_root(base), base
 
     def _merge_root(self, block: DagBlock) -> DagBlock:
         limit = block.slot - self.parameters.merge_depth_slots
@@ -599,12 +651,6 @@ class Engine:
 def _downward(key: tuple[int, bytes], block: DagBlock) -> tuple[int, int, DagBlock]:
     """For a heap that gives the greatest (blue work, id) first."""
     return -key[0], -int.from_bytes(key[1]), block
-
-
-def _evidence_of(twins: Sequence[DagBlock]) -> Evidence:
-    one, other = twins
-    assert one.header is not None
-    return Evidence(staking.DOUBLE_BLOCK, one.header.creator, (one.header_bytes, other.header_bytes))
 
 
 def _too_deep() -> BlockError:

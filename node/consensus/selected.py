@@ -64,8 +64,8 @@ class SelectedChain:
                 fees += receipt.fee
             if blue:
                 earners.append(Earner(carrier.header.creator, self._slots.is_heartbeat(carrier.slot), fees))
-        if block.view.finals:
-            rewards.count_final(self.state, (voters for _, voters in block.view.finals))
+        if block.known_view.finals:
+            rewards.count_final(self.state, (voters for _, voters in block.known_view.finals))
         rewards.pay_blocks(context, earners)
         fees = sum(item.receipt.fee for item in done)
         epochs.count_block(self.state, epoch, len(done), fees)
@@ -77,7 +77,7 @@ class SelectedChain:
         buckets = apply_to_waves(self.waves, changes)
         self.tip = block
         self._undo[block.height] = (block, parent, changes)
-        active = staking.active_set(self.state) if block.view.fresh is not None else None
+        active = staking.active_set(self.state) if block.known_view.fresh is not None else None
         return Step(block.height, block, parent.id, epoch, tuple(done), tuple(skipped), changes, buckets, fees, active)
 
     def undo(self) -> Undone:
