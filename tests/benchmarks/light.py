@@ -1,7 +1,7 @@
 """The check of a header's wave signature, against its hashes alone, the plain solver and one P-256 verification.
 
-Run by hand: python tests/benchmarks/light.py. Bars: a check ≤ 0.6 of a P-256 verification (its SHA3-512 alone takes half of
-that), the first check of a region, which makes its table, ≤ 6 runs of the solver.
+Run by hand: python tests/benchmarks/light.py. Bars: a check ≤ 0.6 of a P-256 verification, the
+first check of a region, which makes its table, ≤ 6 runs of the solver.
 """
 
 from __future__ import annotations
