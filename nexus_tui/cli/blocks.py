@@ -1,4 +1,4 @@
-"""`nexus block`: look at blocks."""
+"""`nexus block`: look at blocks of the selected chain; `nexus dag` has all of them."""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ GROUPS: dict[tuple[str, ...], str] = {
     ("wallet", "account"): "Accounts inside a wallet.",
     ("contact",): "Names for addresses.",
     ("tx",): "Transactions: look at one, or make one on a machine without a network.",
-    ("block",): "Look at blocks.",
+    ("block",): "Look at the blocks of the selected chain.",
+    ("dag",): "The block DAG: draw it, look into it, see how far it is final.",
     ("config",): "Read and change settings.",
 }
 
@@ -57,6 +58,11 @@ COMMANDS: dict[tuple[str, ...], str] = {
     ("tx", "submit"): "transactions:submit",
     ("block", "show"): "blocks:show",
     ("block", "list"): "blocks:list_blocks",
+    ("dag", "show"): "dag:show",
+    ("dag", "block"): "dag:block",
+    ("dag", "tips"): "dag:tips",
+    ("dag", "finality"): "dag:finality",
+    ("dag", "export"): "dag:export",
     ("config", "get"): "configuration:get",
     ("config", "set"): "configuration:set_value",
     ("config", "path"): "configuration:path",

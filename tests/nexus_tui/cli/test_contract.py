@@ -24,6 +24,7 @@ EVERY_COMMAND = [
     *("wallet verify", "wallet lock", "wallet backup", "wallet passphrase", "wallet watch", "wallet faucet"),
     *("wallet account add", "wallet account label", "contact add", "contact list", "contact remove"),
     *("config get", "config set", "config path"),
+    *("dag show", "dag block", "dag tips", "dag finality", "dag export"),
 ]
 
 
@@ -68,7 +69,7 @@ def test_the_specification_names_every_command_option_and_exit_code(nexus: Run) 
     options = {name for option in send["options"] for name in option["names"]}
     assert {"--max", "--to-file", "--memo", "--no-wait", "--timeout", "--yes", "--passphrase-fd"} <= options
     types = {item["type"] for command in spec["commands"] for item in (*command["options"], *command["arguments"])}
-    assert types == {"text", "integer", "number", "boolean", "path"}
+    assert types == {"text", "integer", "number", "boolean", "path", "choice"}
     assert not any("passphrase" in argument["names"][0] for argument in send["arguments"])
 
 

@@ -1,0 +1,92 @@
+"""A block and its place in the DAG as named values, for the inspector and the command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nexus_tui.drawing.words import standing
+from nexus_tui.format import address_text, exactly_when
+from node.encoding.amounts import exact_amount
+
+if TYPE_CHECKING:
+    from node.api.records import AcceptedView, DagBlockSummary, DagBlockView, VoteView
+
+MOST = 50
+"""Entries of a list that are shown; how many more there are is said."""
+
+Facts = list[tuple[str, str]]
+
+
+def verdict(block: DagBlockSummary) -> str:
+    """What became of a block, in a sentence."""
+    if block.disqualified:
+        return "disqualified: its commitment to the state is wrong; it is never built upon by selection"
+    if block.chain:
+        return "on the selected chain, final" if block.final else "on the selected chain"
+    if block.colour == "pending":
+        return "new: the selected chain has not merged it yet"
+    merged = f"{standing(block)}, merged by the selected chain"
+    return f"{merged}, final" if block.final else merged
+
+
+def block_facts(view: DagBlockView, prefix: str) -> Facts:
+    """Header, wave signature, mergeset, votes, transactions and acceptance."""
+    block, wave = view.summary, view.wave
+    rows: Facts = [
+        ("Id", block.id.hex()),
+        ("State", verdict(block)),
+        ("Height", "none (off the selected chain)" if block.height is None else f"{block.height:,}"),
+        ("Region", block.region),
+        ("Time", f"{exactly_when(block.time_ms)}, slot {block.slot}, seat {block.seat}, epoch {view.epoch}"),
+        ("Creator", address_text(block.creator, prefix)),
+        ("Blue score", f"{block.blue_score:,} (work {view.blue_work:,})"),
+        ("Wave", f"{wave.wavelength_pm // 1000}.{wave.wavelength_pm % 1000:03} nm, amplitude {wave.amplitude}"),
+        ("Phase", f"{degrees(wave.phase)}, polarisation {degrees(wave.polarisation)}"),
+        ("Wave digest", wave.digest.hex()),
+    ]
+    rows += _listed("Parent", "Parents", [each.hex() for each in block.parents])
+    merged = [("blue", each) for each in view.blues] + [("red", each) for each in view.reds]
+    rows += _listed("Merges", "Merges", [f"{colour} {each.hex()}" for colour, each in merged])
+    if not block.chain:
+        rows.append(("Merged by", "nobody yet" if view.merged_by is None else view.merged_by.hex()))
+    rows += _listed("Vote", "Votes", [_vote(each, prefix) for each in view.votes])
+    if block.transactions and not view.txids:
+        rows.append(("Payments", f"{block.transactions} (its body was pruned)"))
+    rows += _listed("Carries", "Carries", [each.hex() for each in view.txids])
+    rows += _listed("Accepts", "Accepts", [_accepted(each, block.id) for each in view.accepted])
+    rows += [
+        ("Reveal", view.reveal.hex()),
+        ("Body root", view.body_root.hex()),
+        ("State before", view.state_commitment.hex()),
+        ("Signature", view.signature.hex()),
+        ("Version", str(view.version)),
+    ]
+    return rows
+
+
+def degrees(turn: int) -> str:
+    """An angle of 65,536 to a turn in degrees, one decimal, cut."""
+    tenths = turn * 3_600 // 65_536
+    return f"{tenths // 10}.{tenths % 10}°"
+
+
+def lag_words(slots: int, slot_ms: int) -> str:
+    """A distance in slots with what it is in time."""
+    if not slots:
+        return "nothing: all is final"
+    seconds = slots * slot_ms // 1000
+    return f"{slots:,} slots ({seconds:,} s)" if seconds < 600 else f"{slots:,} slots ({seconds // 60:,} min)"
+
+
+def _listed(name: str, names: str, values: list[str]) -> Facts:
+    rows = [(name if len(values) == 1 else names if place == 0 else "", value) for place, value in enumerate(values)]
+    return [*rows[:MOST], ("", f"and {len(rows) - MOST:,} more")] if len(rows) > MOST else rows
+
+
+def _vote(vote: VoteView, prefix: str) -> str:
+    return f"{vote.source} -> {vote.target} by {address_text(vote.voter, prefix)} ({vote.region})"
+
+
+def _accepted(accepted: AcceptedView, own: bytes) -> str:
+    carrier = "" if accepted.carrier == own else f", from {accepted.carrier.hex()[:8]}"
+    return f"{accepted.txid.hex()} {accepted.status}, fee {exact_amount(accepted.fee)} NXT{carrier}"

@@ -1,0 +1,65 @@
+"""The words beside a block, and what the drawing's signs mean; the same on the screen and on the command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nexus_tui.drawing.marks import REGIONS, Marks
+from nexus_tui.foreign import sanitize
+
+if TYPE_CHECKING:
+    from nexus_tui.drawing.picture import Words
+    from node.api.records import CheckpointView, DagBlockSummary
+
+SHORT_ID = 4
+_ROOMY = 48
+
+
+def standing(block: DagBlockSummary) -> str:
+    """What the network thinks of a block, in a word."""
+    if block.disqualified:
+        return "void"
+    return "new" if block.colour == "pending" else sanitize(block.colour, 8)
+
+
+def row_words(block: DagBlockSummary, room: int, time: str) -> Words:
+    """Height on the selected chain, or what became of the block; id, region, transactions and time, in `room` cells."""
+    name = f"{block.height:,}" if block.chain and block.height is not None else standing(block)
+    style = "chain" if block.chain else "void" if block.disqualified else "red" if block.colour == "red" else "faint"
+    region = sanitize(block.region, 7)
+    count = f"{block.transactions} tx" if block.transactions else ""
+    if room >= _ROOMY:
+        votes = f"{block.votes} vote{'s' if block.votes != 1 else ''}" if block.votes else ""
+        return (
+            (f" {name:>9}", style),
+            (f"  {block.id.hex()[:8]}", "label"),
+            (f"  {region:<7}", "label"),
+            (f"{count:>7}", "label"),
+            (f"  {votes:<8}", "faint"),
+            (f" {time}", "faint"),
+        )
+    return (
+        (f" {name:>7}", style),
+        (f" {block.id.hex()[:SHORT_ID]}", "label"),
+        (f" {region:<7}", "label"),
+        (f"{count:>5}", "label"),
+        (f" {time}", "faint"),
+    )
+
+
+def final_words(final: CheckpointView | None) -> str:
+    """What stands on the finality line."""
+    return "final" if final is None or final.height is None else f"final {final.height:,}"
+
+
+def legend(marks: Marks) -> list[str]:
+    """The signs and their meaning, a piece of text each."""
+    regions = [f"{marks.node(region, 'blue')} {region}" for region in REGIONS]
+    red = f"{marks.node('Green', 'red')} red"
+    return [
+        *regions,
+        red,
+        f"{marks.line(0, 2, 0, 2) * 2} selected parent",
+        f"{marks.line(0, 1, 0, 1) * 2} other parent",
+        f"{marks.final_across * 2} final",
+    ]

@@ -1,0 +1,209 @@
+"""`nexus dag`: the drawing, blocks by prefix, tips, finality, and files for other programs."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dag_blocks import FIRST_SLOT, Dag  # type: ignore[import-not-found]
+
+from node.api.bounds import check_arguments
+from node.api.records import DagBlockView, DagView, FinalityView, NetworkInfo
+from node.profile.paths import profile_paths
+
+Run = Callable[..., Any]
+NETWORK = NetworkInfo("solo-home", "solo", "tnxt", bytes(32), 0, 200, 1800, 1500, 131072, 1000, 50000, 20, 2)
+
+
+class Node:
+    """The part of `NodeApi` that these commands ask."""
+
+    def __init__(self) -> None:
+        self.dag_now = Dag(60)
+        self.most = 500
+
+    async def network(self) -> NetworkInfo:
+        return NETWORK
+
+    async def dag(self, before_slot: int | None = None, limit: int = 60) -> DagView:
+        check_arguments({"before_slot": before_slot, "limit": limit})
+        return self.dag_now.view(before_slot, min(limit, self.most))
+
+    async def dag_block(self, block_id: bytes) -> DagBlockView | None:
+        check_arguments({"block_id": block_id})
+        return self.dag_now.block(block_id)
+
+    async def find_blocks(self, prefix: str) -> tuple[bytes, ...]:
+        check_arguments({"prefix": prefix})
+        return self.dag_now.find(prefix)
+
+    async def finality(self) -> FinalityView:
+        return self.dag_now.finality()
+
+
+@pytest.fixture
+def node(monkeypatch: pytest.MonkeyPatch) -> Node:
+    found = Node()
+    paths = profile_paths("default")
+    paths.root.mkdir(parents=True)
+    paths.genesis.write_bytes(b"")
+
+    @asynccontextmanager
+    async def connect(*_arguments: object) -> AsyncIterator[Node]:
+        yield found
+
+    monkeypatch.setattr("nexus_tui.cli.connection.connect", connect)
+    return found
+
+
+def test_show_draws_the_newest_blocks(nexus: Run, node: Node) -> None:
+    result = nexus("dag", "show", "--limit", "20")
+    assert result.status == 0
+    lines = result.out.splitlines()
+    assert max(map(len, lines)) <= 78
+    newest = node.dag_now.blocks()[-20:]
+    for block in newest:
+        assert sum(block.id.hex()[:8] in line for line in lines) == 1
+    assert lines[0].startswith("▲ ") or any(block.id.hex()[:8] in lines[0] for block in newest[-2:])
+    assert sum("┄ final 1," in line for line in lines) == 1
+    assert "━━ selected parent" in result.out
+    assert "● Green" in result.out
+
+
+def test_show_as_a_document(nexus: Run, node: Node) -> None:
+    document = nexus("dag", "show", "-n", "5", "--json").document
+    assert [block["id"] for block in document["blocks"]] == [b.id.hex() for b in node.dag_now.blocks()[-5:]]
+    assert document["tip"] == document["tips"][0]
+    assert document["final"]["status"] == "final"
+    assert document["final"]["stake_total"] == {"units": "1200000000000", "nxt": "12000"}
+    older = nexus("dag", "show", "--before-slot", FIRST_SLOT + 5, "--json").document["blocks"]
+    assert older
+    assert all(block["slot"] < FIRST_SLOT + 5 for block in older)
+
+
+def test_an_empty_dag_says_when_there_will_be_a_block(nexus: Run, node: Node) -> None:
+    node.dag_now.view = lambda *_: DagView(bytes(32), (), (), None, None, 0)
+    for arguments in (("show",), ("tips",)):
+        result = nexus("dag", *arguments)
+        assert (result.status, result.out.startswith("There is no block yet.")) == (0, True)
+    node.dag_now.finality = lambda: FinalityView(None, None, (), (), b"", b"", 0)
+    assert nexus("dag", "finality").out.startswith("Nothing is final yet")
+    assert nexus("dag", "finality", "--json").document["final"] is None
+    assert nexus("dag", "block", "--json").error["code"] == "unknown_block"
+    for form in ("dot", "json", "svg"):
+        assert nexus("dag", "export", "--format", form).status == 0
+
+
+def test_a_block_is_found_by_the_beginning_of_its_id(nexus: Run, node: Node) -> None:
+    blocks = node.dag_now.blocks()
+    off = next(block for block in blocks if block.colour == "red" and block.transactions)
+    document = nexus("dag", "block", off.id.hex()[:10].upper(), "--json").document
+    assert document["id"] == off.id.hex()
+    assert document["colour"] == "red"
+    assert document["merged_by"]
+    assert len(document["txids"]) == off.transactions
+    assert set(document["wave"]) == {"wavelength_pm", "amplitude", "phase", "polarisation", "time", "digest"}
+    text = nexus("dag", "block", off.id.hex()).out
+    assert "red, merged by the selected chain" in text
+    assert " nm, amplitude 11" in text
+    assert nexus("dag", "block", "--json").document["id"] == node.dag_now.tips[0].hex()
+    on = next(block for block in reversed(blocks) if block.chain and block.transactions > 3)
+    assert sum("failed, fee 0.00001 NXT" in line for line in nexus("dag", "block", on.id.hex()).out.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("prefix", "status", "code"),
+    [("", 2, "bad_prefix"), ("xyz", 2, "bad_prefix"), ("0" * 65, 2, "bad_prefix"), ("0" * 64, 1, "unknown_block")],
+)
+def test_what_is_no_block(nexus: Run, node: Node, prefix: str, status: int, code: str) -> None:
+    result = nexus("dag", "block", prefix, "--json")
+    assert (result.status, result.error["code"]) == (status, code)
+
+
+def test_an_ambiguous_prefix_names_blocks(nexus: Run, node: Node) -> None:
+    digit = next(d for d in "0123456789abcdef" if len(node.dag_now.find(d)) > 1)
+    error = nexus("dag", "block", digit, "--json").error
+    assert error["code"] == "ambiguous_id"
+    assert node.dag_now.find(digit)[0].hex()[:16] in error["message"]
+
+
+def test_tips_begin_with_the_selected_one(nexus: Run, node: Node) -> None:
+    document = nexus("dag", "tips", "--json").document
+    assert {tip["id"] for tip in document["tips"]} == {tip.hex() for tip in node.dag_now.tips}
+    assert document["tips"][0]["chain"]
+    assert "selected chain" in nexus("dag", "tips").out.splitlines()[0]
+
+
+def test_finality_says_who_voted(nexus: Run, node: Node) -> None:
+    document = nexus("dag", "finality", "--json").document
+    assert [each["status"] for each in document["checkpoints"]] == ["waiting", "justified", "final"]
+    assert len(document["validators"]) == 12
+    text = nexus("dag", "finality").out
+    assert "checkpoint 57" in text
+    assert "90 % of stake" in text
+    assert "stake and regions" in text
+    assert "Red" in text
+    assert "excluded" in text
+    assert f"{document['lag_slots']} slots" in text
+
+
+def test_export_goes_to_standard_output_or_to_a_new_file(nexus: Run, node: Node, tmp_path: Path) -> None:
+    blocks = node.dag_now.blocks()
+    assert nexus("dag", "export", "--format", "dot").out.count(" -> ") == sum(len(block.parents) for block in blocks)
+    svg = ET.fromstring(nexus("dag", "export", "-f", "svg").out)
+    assert len(svg.findall(".//{http://www.w3.org/2000/svg}circle")) == len(blocks)
+    document = json.loads(nexus("dag", "export", "--format", "json").out)
+    assert document == nexus("dag", "export", "--format", "json", "--json").document
+    assert [block["id"] for block in document["blocks"]] == [block.id.hex() for block in blocks]
+    assert nexus("dag", "export", "--format", "dot", "--json").document["content"].startswith("digraph")
+    file = tmp_path / "dag.svg"
+    wrote = nexus("dag", "export", "--format", "svg", "--output", file, "--json").document
+    assert wrote == {"path": str(file), "format": "svg", "blocks": len(blocks)}
+    assert ET.fromstring(file.read_text()).tag.endswith("svg")
+    again = nexus("dag", "export", "--format", "svg", "--output", file, "--json")
+    assert (again.status, again.error["code"]) == (1, "file_exists")
+    nowhere = nexus("dag", "export", "--format", "svg", "--output", tmp_path / "no" / "dag.svg", "--json")
+    assert nowhere.error["code"] == "missing_folder"
+    assert nexus("dag", "export", "--format", "png", "--json").error["code"] == "usage"
+    assert nexus("dag", "export", "--json").error["code"] == "usage"
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 7, 500])
+def test_export_reads_page_by_page_and_loses_no_block(nexus: Run, node: Node, most: int) -> None:
+    """A page may end inside a slot, and a hostile node may answer with tiny pages; it always ends."""
+    node.most = most
+    document = nexus("dag", "export", "--format", "json", "--json").document
+    found = [block["id"] for block in document["blocks"]]
+    assert len(set(found)) == len(found)
+    if most >= 2:  # a page of one block cannot show the second of a slot
+        assert found == [block.id.hex() for block in node.dag_now.blocks()]
+    limited = nexus("dag", "export", "--format", "json", "--limit", "10", "--json").document
+    assert len(limited["blocks"]) == 10
+
+
+def test_foreign_text_cannot_drive_the_terminal(nexus: Run, node: Node) -> None:
+    evil = "\x1b]52;c;aGk=\x07\u202e[@click=app.exit]x[/]"
+    blocks = tuple(replace(block, region=evil, colour=evil) for block in node.dag_now.blocks())
+    node.dag_now.blocks = lambda: blocks
+    finality = node.dag_now.finality()
+    node.dag_now.finality = lambda: replace(
+        finality, validators=tuple(replace(each, name=evil, region=evil) for each in finality.validators)
+    )
+    for arguments in (
+        ("show",),
+        ("block",),
+        ("tips",),
+        ("finality",),
+        ("export", "-f", "dot"),
+        ("export", "-f", "svg"),
+    ):
+        result = nexus("dag", *arguments)
+        assert result.status == 0
+        assert not any(ord(character) < 32 and character != "\n" for character in result.out), arguments
+        assert "\u202e" not in result.out
