@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from heapq import merge
 from typing import NamedTuple
 
+from node.consensus.reachability import NOTHING, Holes, Missing, parted
+
 
 class PrunedError(LookupError):
     """A block merges something so old that judging it needs blocks that were pruned (far below the merge depth)."""
@@ -41,7 +43,12 @@ class Coloured:
     sizes: dict[int, int] = field(default_factory=dict)  # blue anticone sizes that this block made or raised
     score: int = 0  # blue blocks in the past
     work: int = 0  # and their weight
-    missing: int = 0  # bit d is set if block at - 1 - d is not in the past; local, shortened by pruning
+    reach: Missing = NOTHING  # which earlier blocks are not in the past; computed anew when restored
+
+    @property
+    def missing(self) -> int:
+        """`reach` as one set: bit d for block at - 1 - d."""
+        return self.reach.whole()
 
 
 class Ghostdag:
@@ -55,14 +62,13 @@ class Ghostdag:
         self.ids: dict[int, bytes] = {}
         self.coloured: dict[int, Coloured] = {}
         root = root or Coloured(at=0)
-        root.missing = 0
+        root.reach = parted(root.at, 0)
         self.root = self.next = root.at
         self._tips: set[int] = set()
         self._weights: dict[int, int] = {}  # of the blocks that do not weigh 1
         self._twin: dict[int, Hashable] = {}
         self._twins: dict[Hashable, tuple[int, ...]] = {}
-        self._newest_hole = self.root  # the newest index above the root without a block, or an old one without …
-        self._holes = 0  # … and the set of all above the root: bit d for index newest - d
+        self._holes = Holes(root.at)
         self._torn: set[int] = set()  # blocks some of whose mergeset was pruned
         self._insert(root_id, root, twin, weight)
 
@@ -73,13 +79,13 @@ class Ghostdag:
         PrunedError if colouring it would need blocks under the root.
         """
         at, coloured = self.next, self.coloured
-        selected = max(parents, key=self.key)
+        selected = max(parents, key=self.key) if len(parents) > 1 else parents[0]
         unseen = self._unseen(selected, at)
-        missing = unseen
+        reach = unseen
         for parent in parents:
             if parent != selected:
-                missing &= self._unseen(parent, at)
-        merged = unseen ^ missing  # missing is a part of unseen
+                reach = reach.both(self._unseen(parent, at))
+        merged = unseen.beyond(reach)
         if limit is not None and merged.bit_count() >= limit:
             raise MergesetError(f"The block merges {merged.bit_count() + 1} blocks, more than {limit}.")
         blues, reds, sizes = [selected], [], dict[int, int]()
@@ -97,9 +103,9 @@ class Ghostdag:
                 sizes.update(touched)
                 sizes[candidate] = len(touched)
         base = coloured[selected]
-        work = base.work + sum(self._weights.get(blue, 1) for blue in blues)
+        work = base.work + (sum(self._weights.get(blue, 1) for blue in blues) if self._weights else len(blues))
         return Coloured(
-            at, tuple(parents), selected, tuple(blues), tuple(reds), sizes, base.score + len(blues), work, missing
+            at, tuple(parents), selected, tuple(blues), tuple(reds), sizes, base.score + len(blues), work, reach
         )
 
     def add(self, block_id: bytes, coloured: Coloured, twin: Hashable = None, weight: int = 1) -> int:
@@ -110,18 +116,17 @@ class Ghostdag:
         return coloured.at
 
     def restore(self, block_id: bytes, coloured: Coloured, twin: Hashable = None, weight: int = 1) -> None:
-        """Put a kept block back from storage, in ascending order of index. `missing` is computed from its parents."""
+        """Put a kept block back from storage, in ascending order of index. `reach` is computed from its parents."""
         at = coloured.at
         if at < self.next or block_id in self.index:
             raise ValueError("blocks are restored once, in ascending order of their index")
-        self._punch(range(self.next, at))
-        missing = -1
-        for parent in coloured.parents:
-            if parent in self.coloured:
-                missing &= self._unseen(parent, at)
-        if missing < 0:
+        known = [parent for parent in coloured.parents if parent in self.coloured]
+        if not known:
             raise ValueError("no parent of the block is in the DAG")
-        coloured.missing = missing
+        self._holes.punch(range(self.next, at))
+        coloured.reach = self._unseen(known[0], at)
+        for parent in known[1:]:
+            coloured.reach = coloured.reach.both(self._unseen(parent, at))
         if not all(blue in self.coloured for blue in coloured.blues):
             self._torn.add(at)
         self._insert(block_id, coloured, twin, weight)
@@ -130,7 +135,7 @@ class Ghostdag:
         """Whether block `a` lies strictly in the past of block `b`; both are in the DAG."""
         if a not in self.coloured:
             raise KeyError(a)
-        return a < b and not (self.coloured[b].missing >> (b - 1 - a)) & 1
+        return a < b and a not in self.coloured[b].reach
 
     def key(self, block: int) -> tuple[int, bytes]:
         """What blocks are compared by: blue work, then the raw id."""
@@ -173,11 +178,12 @@ class Ghostdag:
                     del self._twins[twin]
         self.root = root
         self._tips &= self.coloured.keys()
-        self._holes &= (1 << max(0, self._newest_hole - root)) - 1
-        self._punch(block for block in dropped if block > root)
-        for block, coloured in self.coloured.items():
-            above_root = (1 << max(0, block - 1 - root)) - 1
-            coloured.missing = self._without_holes(coloured.missing & above_root, block)
+        self._holes.forget(root)
+        self._holes.punch(block for block in dropped if block > root)
+        shared: dict[tuple[int, int], int] = {}
+        before = [coloured.reach for coloured in self.coloured.values()]  # holds what `shared` knows by its address
+        for (block, coloured), reach in zip(self.coloured.items(), before, strict=True):
+            coloured.reach = self._holes.cut(reach, root, shared)
             if block != root and not all(blue in self.coloured for blue in coloured.blues):
                 self._torn.add(block)
         self._torn &= self.coloured.keys() - {root}
@@ -197,22 +203,10 @@ class Ghostdag:
             self._twin[at] = twin
             self._twins[twin] = (*self._twins.get(twin, ()), at)
 
-    def _unseen(self, parent: int, at: int) -> int:
-        """The blocks before index `at` that are neither `parent` nor in its past; bit d for block at - 1 - d."""
-        unseen = (self.coloured[parent].missing << (at - parent)) | ((1 << (at - 1 - parent)) - 1)
-        return self._without_holes(unseen, at) if parent < self._newest_hole else unseen
-
-    def _punch(self, holes: Iterable[int]) -> None:
-        for hole in holes:
-            if hole > self._newest_hole:
-                self._holes <<= hole - self._newest_hole
-                self._newest_hole = hole
-            self._holes |= 1 << (self._newest_hole - hole)
-
-    def _without_holes(self, unseen: int, at: int) -> int:
-        """A set relative to index `at` without what was pruned: that counts as past, and is never merged again."""
-        above = at - 1 - self._newest_hole
-        return unseen & ~(self._holes << above if above >= 0 else self._holes >> -above)
+    def _unseen(self, parent: int, at: int) -> Missing:
+        """The blocks before index `at` that are neither `parent` nor in its past."""
+        unseen = self.coloured[parent].reach.unseen(at)
+        return self._holes.fill(unseen) if parent < self._holes.newest else unseen
 
     def _sorted(self, merged: int, at: int) -> list[int]:
         """The blocks of a set relative to `at`, ascending by (work, id)."""
@@ -241,7 +235,7 @@ class Ghostdag:
         in the candidate's past: all further ones are in its past as well. A peer is never in the candidate's future,
         since the order is topological, so it is in the anticone if it is not in the past.
         """
-        k, coloured, missing = self.k, self.coloured, self.coloured[block].missing
+        k, coloured, missing = self.k, self.coloured, self.coloured[block].reach.whole()
         touched: dict[int, int] = {}
         peers, below, depth = blues, selected, 1
         while True:
