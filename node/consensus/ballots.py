@@ -7,7 +7,7 @@ not known yet wait in a bounded place. Two votes of one validator that contradic
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import NamedTuple
 
 from node.consensus.finality import Checkpoint, Link, Target
@@ -16,7 +16,9 @@ from node.consensus.votes import Vote, conflict
 from node.ledger import staking
 
 MAX_WAITING = 1_024
-MAX_KEPT_FOR_EVIDENCE = 256  # votes of one validator, the newest
+LOOK_BACK = 64
+"""Checkpoints below the final one whose votes are still checked: who contradicts what is final is named."""
+MAX_KEPT_FOR_EVIDENCE = 96  # votes of one validator, the newest
 _OFFENCES = {"double_vote": staking.DOUBLE_VOTE, "surround_vote": staking.SURROUND_VOTE}
 
 
@@ -57,7 +59,7 @@ class Ballots:
 
     def add_target(self, target: Target) -> None:
         """A checkpoint came to be known: count the votes that waited for it."""
-        if target.hash in self.targets or target.number < self.final.number:
+        if target.hash in self.targets or target.number < self.final.number - LOOK_BACK:
             return
         self.targets[target.hash] = target
         for name in [name for name, vote in self._waiting.items() if target.hash in vote.link]:
@@ -67,7 +69,7 @@ class Ballots:
     def add(self, vote: Vote) -> bool:
         """Count a vote, or let it wait. False for one that is known, outdated, or not its voter's."""
         votes = self.links.get(vote.link)
-        if vote.target < self.final.number or (votes is not None and vote.voter in votes):
+        if vote.target < self.final.number - LOOK_BACK or (votes is not None and vote.voter in votes):
             return False
         source, target = self.targets.get(vote.source_hash), self.targets.get(vote.target_hash)
         if source is None or target is None:
@@ -87,7 +89,13 @@ class Ballots:
 
     def hears(self, voter: bytes) -> bool:
         """Whether a vote of this validator above the final checkpoint is here."""
-        return any(voter in votes for votes in self.links.values())
+        final = self.final.number
+        return any(voter in votes and next(iter(votes.values())).target > final for votes in self.links.values())
+
+    def forget_blocks(self, gone: Container[bytes]) -> None:
+        """Drop checkpoints whose blocks were pruned."""
+        self.targets = {name: item for name, item in self.targets.items() if item.checkpoint.block not in gone}
+        self.links = {link: votes for link, votes in self.links.items() if all(name in self.targets for name in link)}
 
     def _conclude(self) -> None:
         while self.conflict is None:
@@ -96,7 +104,8 @@ class Ballots:
                 break
             source, target, finalises = found
             link = link_of(source, target, self.links[source.hash, target.hash])
-            if not self._extends(self.final.checkpoint, target.checkpoint):
+            here = self.final.checkpoint
+            if not self._extends(here, target.checkpoint) and not self._extends(target.checkpoint, here):
                 self.conflict = link
                 break
             self.new_links.append(link)
@@ -109,8 +118,8 @@ class Ballots:
             self._forget()
 
     def _forget(self) -> None:
-        """Drop what lies below the final checkpoint."""
-        low = self.final.number
+        """Drop what lies far below the final checkpoint."""
+        low = self.final.number - LOOK_BACK
         if all(target.number >= low for target in self.targets.values()):
             return
         self.targets = {name: target for name, target in self.targets.items() if target.number >= low}

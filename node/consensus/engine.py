@@ -608,6 +608,7 @@ class Engine:
             if block is not base and not self.dag.is_ancestor(base.index, block.index):
                 block.view = None
         gone = [self.by_index.pop(index) for index in self.dag.prune(root.index)]
+        self.ballots.forget_blocks({block.id for block in gone})
         for block in gone:
             del self.blocks[block.id]
             self._active_sets.pop(block.id, None)

@@ -317,7 +317,10 @@ class Views:
         for (source_hash, target_hash), votes in links.items():
             if source_hash not in justified:
                 continue
-            source, target = known[source_hash], known[target_hash]
+            source = known[source_hash]
+            if target_hash in justified and source.number <= final:
+                continue
+            target = known[target_hash]
             finalises = source.number > final and (
                 target.number == source.number + 1 or not self.clauses.exact_successor
             )

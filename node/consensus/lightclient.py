@@ -1,0 +1,141 @@
+"""The light client's walk: from a trusted checkpoint over justified links to the newest final one (section 5).
+
+A pure function of a checkpoint hash that somebody trusts (an invitation, or the node's own last), links, tables and
+headers, none of which is trusted. A table is taken by the hash in a checkpoint that votes made sure of; between two
+checkpoints lies one rotation at most, so the next table is known before anybody of it votes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from node.consensus.blocks import header_id
+from node.consensus.finality import Checkpoint, Link, names, quorum, voter_key
+from node.consensus.tables import Table
+from node.ledger.parameters import Parameters
+from node.ledger.signatures import verify_digest
+
+
+class WalkError(ValueError):
+    """A proof that does not hold; `code` names what is wrong with it."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Trusted(NamedTuple):
+    """Where a light client stands: a checkpoint with its tables, and whether a long silence was believed on the way."""
+
+    checkpoint: Checkpoint
+    table: Table
+    next_table: Table
+    silence: bool
+
+
+def start(trusted: bytes, checkpoint: Checkpoint, tables: Iterable[Table]) -> Trusted:
+    """Take a checkpoint and its tables by a trusted hash. Raises WalkError."""
+    if checkpoint.hash != trusted:
+        raise WalkError("other_checkpoint", "The checkpoint is not the trusted one.")
+    return Trusted(checkpoint, *_tables(checkpoint, {table.hash: table for table in tables}), False)
+
+
+def walk(
+    genesis: bytes,
+    parameters: Parameters,
+    trusted: Trusted,
+    links: Sequence[Link],
+    tables: Iterable[Table],
+    headers: Iterable[bytes],
+    *,
+    believe_silence: bool = False,
+) -> Trusted:
+    """The newest checkpoint that the links make final, starting from `trusted`, which may be itself.
+
+    Links must follow one another; they are checked in order and the walk ends at the first that does not hold: then
+    WalkError is raised, unless a final checkpoint was reached before. `headers` are the encoded headers of the blocks
+    that the checkpoints name.
+
+    A link that leaves out validators as absent proves nothing to somebody who was not there: whoever is left could
+    call all others absent. It is followed only where a person decided so (`believe_silence`).
+    """
+    known_tables = {table.hash: table for table in tables}
+    known_headers = {header_id(header): header for header in headers}
+    known_headers[genesis] = genesis
+    here = final = trusted
+    for link in links:
+        try:
+            there = _step(genesis, here, link, known_tables, known_headers)
+            if link.absent and not believe_silence:
+                raise WalkError("silence", "The link counts on a long silence, which nobody can prove.")
+            if link.absent and link.target.slot - final.checkpoint.slot < parameters.silence_slots:
+                raise WalkError("silence", "Validators are left out as absent, but there was no long silence.")
+        except WalkError:
+            if final is trusted:
+                raise
+            break
+        if link.target.number == link.source.number + 1:
+            final = here._replace(silence=there.silence)
+        here = there
+    return final
+
+
+def _step(
+    genesis: bytes,
+    here: Trusted,
+    link: Link,
+    tables: Mapping[bytes, Table],
+    headers: Mapping[bytes, bytes],
+) -> Trusted:
+    """Where a link leads from `here`."""
+    source, target = link.source, link.target
+    if source != here.checkpoint:
+        raise WalkError("gap", "A link does not begin where the one before ended.")
+    if target.number <= source.number or target.slot < source.slot:
+        raise WalkError("backward", "A link does not lead to a later checkpoint.")
+    if target.table not in (source.table, source.next_table):
+        raise WalkError("tables", "More than one rotation lies between two checkpoints.")
+    table = here.table if target.table == source.table else here.next_table
+    if source.block not in headers or target.block not in headers:
+        raise WalkError("headers", "The headers of a link's checkpoints are missing.")
+    pair = headers[source.block], headers[target.block]
+    voters = set()
+    for vote in link.votes:
+        key = voter_key(vote, table, here.table)
+        if vote.link != (source.hash, target.hash) or not names(vote, source, target) or key is None:
+            raise WalkError("vote", "A vote of the link is for something else, or its voter is no validator.")
+        if not verify_digest(key, vote.digest(genesis, *pair), vote.signature):
+            raise WalkError("signature", "A vote of the link is not signed by its voter.")
+        voters.add(vote.voter)
+    absent = frozenset(link.absent)
+    if not quorum(voters, table, here.table, stake_alone=link.stake_alone, absent=absent):
+        raise WalkError("quorum", "The votes of a link are too few.")
+    following = _tables(target, {**tables, here.table.hash: here.table, here.next_table.hash: here.next_table})
+    return Trusted(target, *following, here.silence or bool(absent))
+
+
+def _tables(checkpoint: Checkpoint, known: Mapping[bytes, Table]) -> tuple[Table, Table]:
+    try:
+        return known[checkpoint.table], known[checkpoint.next_table]
+    except KeyError:
+        raise WalkError("tables", "A table that a checkpoint names is missing.") from None
+
+
+def path(links: Iterable[Link], start_at: Checkpoint, end: Checkpoint) -> list[Link]:
+    """Links of one chain, chosen and ordered so that they lead from one checkpoint to another and one step beyond.
+
+    What a full node sends. Empty where they do not connect.
+    """
+    by_target: dict[Checkpoint, Link] = {}
+    beyond: Link | None = None
+    for link in links:
+        if link.source == end and link.target.number == end.number + 1:
+            beyond = link
+        by_target.setdefault(link.target, link)
+    steps: list[Link] = [] if beyond is None else [beyond]
+    here = end
+    while here != start_at and here in by_target:
+        steps.append(by_target[here])
+        here = by_target[here].source
+    return list(reversed(steps)) if here == start_at and beyond is not None else []

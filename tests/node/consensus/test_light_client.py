@@ -1,0 +1,130 @@
+"""The light client's walk over links and tables: it reaches what full nodes call final, and believes nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import pytest
+
+from node.consensus.engine import Engine
+from node.consensus.finality import Checkpoint, Link
+from node.consensus.lightclient import Trusted, WalkError, path, start, walk
+from node.consensus.tables import Table
+from node.ledger.parameters import Parameters
+from tests.node.world import NXT, Network, Payer, key, small_genesis, stranger
+
+GENESIS = small_genesis(stakes=(1_000 * NXT,) * 5)
+PARAMETERS = GENESIS.parameters
+
+
+@cache
+def history() -> tuple[Engine, tuple[Link, ...], tuple[Table, ...], tuple[bytes, ...], Checkpoint]:
+    """Five epochs with their rotations, and every link that was justified on the way."""
+    network = Network(GENESIS)
+    alice = Payer(GENESIS.hash, key(1))
+    first = network.nodes[0].engine
+    begin = first.final.checkpoint
+    links: list[Link] = []
+    tables = {first.view.table.hash: first.view.table}
+    for slot in range(100):
+        network.pass_slot(alice.pay(slot // 4, stranger(slot), NXT))
+        links += [link for link in first.view.new_links if link not in links]
+        for target in first.view.known.values():
+            tables[target.table.hash] = target.table
+            tables[target.next_table.hash] = target.next_table
+    assert first.view.epoch == 5
+    assert len(tables) > 3, "tables turned"
+    headers = tuple(block.header_bytes for block in first.blocks.values())
+    return first, tuple(links), tuple(tables.values()), headers, begin
+
+
+def trusted() -> Trusted:
+    _, _, tables, _, begin = history()
+    return start(begin.hash, begin, tables)
+
+
+def chosen() -> list[Link]:
+    engine, links, _, _, begin = history()
+    return path(links, begin, engine.view.final.checkpoint)
+
+
+def go(links: list[Link], **changed: object) -> Trusted:
+    _, _, tables, headers, _ = history()
+    arguments: dict = {"tables": tables, "headers": headers, "parameters": PARAMETERS, **changed}
+    return walk(GENESIS.hash, arguments.pop("parameters"), trusted(), links, **arguments)
+
+
+def test_it_reaches_what_the_chain_calls_final() -> None:
+    engine = history()[0]
+    reached = go(chosen())
+    assert reached.checkpoint == engine.view.final.checkpoint
+    assert reached.table.hash == reached.checkpoint.table
+    assert not reached.silence
+
+
+def test_links_survive_the_wire() -> None:
+    from node.encoding.canonical import decode
+
+    links = chosen()
+    assert [Link.from_value(decode(link.encoded(), 1 << 20)) for link in links] == links
+
+
+def test_it_goes_as_far_as_links_hold() -> None:
+    links = chosen()
+    cut = [*links[:10], links[10]._replace(votes=links[10].votes[:3])]
+    assert go(cut).checkpoint == go(links[:10]).checkpoint
+    assert 0 < go(cut).checkpoint.number < go(links).checkpoint.number
+
+
+@pytest.mark.parametrize(
+    ("code", "change"),
+    [
+        ("gap", lambda links: links[1:]),
+        ("quorum", lambda links: [links[0]._replace(votes=links[0].votes[:3])]),
+        ("quorum", lambda links: [links[0]._replace(votes=links[0].votes[:1] * 5)]),
+        ("vote", lambda links: [links[0]._replace(votes=links[1].votes)]),
+        ("vote", lambda links: [links[0]._replace(votes=(links[0].votes[0]._replace(region=5),))]),
+        ("vote", lambda links: [links[0]._replace(votes=(links[0].votes[0]._replace(voter=stranger(1)),))]),
+        ("signature", lambda links: [links[0]._replace(votes=(links[0].votes[0]._replace(signature=bytes(64)),))]),
+        ("tables", lambda links: [links[0]._replace(target=links[0].target._replace(table=bytes(32)))]),
+        ("headers", lambda links: [links[0]._replace(target=links[0].target._replace(block=bytes(32)))]),
+        ("backward", lambda links: [links[0]._replace(target=links[0].target._replace(number=0))]),
+        ("vote", lambda links: [links[0]._replace(target=links[0].target._replace(state=bytes(32)))]),
+        ("silence", lambda links: [links[0]._replace(absent=(key(901).address,))]),
+    ],
+)
+def test_a_proof_that_does_not_hold_is_refused(code: str, change: object) -> None:
+    with pytest.raises(WalkError) as refused:
+        go(change(chosen()))  # type: ignore[operator]
+    assert refused.value.code == code
+
+
+def test_another_checkpoint_is_not_the_trusted_one() -> None:
+    _, _, tables, _, begin = history()
+    with pytest.raises(WalkError, match="not the trusted one"):
+        start(bytes(32), begin, tables)
+    with pytest.raises(WalkError, match="missing"):
+        start(begin._replace(table=bytes(32)).hash, begin._replace(table=bytes(32)), tables)
+
+
+def test_a_long_silence_is_believed_only_on_a_persons_word() -> None:
+    """One of five calls the others absent: with enough slots between, only a person's word makes that a quorum."""
+    link = chosen()[0]
+    lonely = link._replace(votes=link.votes[:1], absent=tuple(vote.voter for vote in link.votes[1:]), stake_alone=True)
+    impatient: Parameters = replace(PARAMETERS, silence_slots=max(1, link.target.slot))
+    with pytest.raises(WalkError) as refused:
+        go([lonely], parameters=impatient)
+    assert refused.value.code == "silence"
+    reached = go([lonely], parameters=impatient, believe_silence=True)
+    assert reached.checkpoint.number == 0
+    with pytest.raises(WalkError) as refused:
+        go([lonely], parameters=replace(PARAMETERS, silence_slots=link.target.slot + 1), believe_silence=True)
+    assert refused.value.code == "silence"
+
+
+def test_a_missing_table_stops_the_walk() -> None:
+    _, _, tables, _, _ = history()
+    engine = history()[0]
+    reached = go(chosen(), tables=tables[:2])
+    assert reached.checkpoint.number < engine.view.final.checkpoint.number
