@@ -19,6 +19,7 @@ from node.lab.measures import Measures, Moment, Payment
 from node.lab.node import Node
 from node.lab.report import report
 from node.lab.scenario import START_MS, Scenario, ScenarioError, found
+from node.lab.sharing import Executed
 from node.ledger.signatures import Verdicts
 from node.ledger.types import SignedTransaction
 
@@ -44,6 +45,8 @@ class Network:
         # Verdicts on signatures are pure: what one node has checked no other needs to check again.
         self.verdicts = Verdicts()
         self.vote_verdicts = VoteVerdicts()
+        self.executed: dict[bytes, Executed] = {}
+        self.waves: list[bytes] | None = None  # of the genesis
         self.is_up = [True] * scenario.nodes
         self.links = Links(
             regular_graph(scenario.nodes, scenario.degree, scenario.random("graph")),

@@ -14,6 +14,7 @@ from node.consensus.votes import Vote
 from node.lab.behaviour import Behaviour
 from node.lab.flood import BLOCK, TRANSACTION, VOTE, Item
 from node.lab.people import Operator, Person
+from node.lab.sharing import share
 from node.ledger import staking
 from node.ledger.types import SignedTransaction, TransactionError
 from node.mempool.pool import Mempool
@@ -63,6 +64,7 @@ class Node:
             clauses=network.scenario.clauses,
             numpy=False,
         )
+        network.waves = share(self.engine, network.executed, network.waves)
         self.pool = Mempool(network.genesis.parameters, self.engine.check)
         self.executed = 0  # transactions on the selected chain
         self._receipts: dict[int, tuple[Accepted, ...]] = {}  # of chain blocks that are not final, by height
