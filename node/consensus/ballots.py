@@ -18,7 +18,6 @@ from node.ledger import staking
 MAX_WAITING = 1_024
 LOOK_BACK = 64
 """Checkpoints below the final one whose votes are still checked: who contradicts what is final is named."""
-MAX_KEPT_FOR_EVIDENCE = 96  # votes of one validator, the newest
 _OFFENCES = {"double_vote": staking.DOUBLE_VOTE, "surround_vote": staking.SURROUND_VOTE}
 
 
@@ -55,7 +54,9 @@ class Ballots:
         self._header_of = header_of
         self._extends = extends
         self._waiting: OrderedDict[bytes, Vote] = OrderedDict()
-        self._cast: dict[bytes, OrderedDict[tuple[bytes, bytes], tuple[Vote, tuple[bytes, bytes]]]] = {}
+        self.highest: dict[bytes, int] = {}
+        """The highest target that each validator voted for."""
+        self._cast: dict[bytes, list[tuple[Vote, tuple[bytes, bytes]]]] = {}
 
     def add_target(self, target: Target) -> None:
         """A checkpoint came to be known: count the votes that waited for it."""
@@ -83,14 +84,10 @@ class Ballots:
         if not self._views.is_good(vote, source, target):
             return False
         self.links.setdefault(vote.link, {})[vote.voter] = vote
+        self.highest[vote.voter] = max(vote.target, self.highest.get(vote.voter, 0))
         self._look_for_offence(vote, source, target)
         self._conclude()
         return True
-
-    def hears(self, voter: bytes) -> bool:
-        """Whether a vote of this validator above the final checkpoint is here."""
-        final = self.final.number
-        return any(voter in votes and next(iter(votes.values())).target > final for votes in self.links.values())
 
     def forget_blocks(self, gone: Container[bytes]) -> None:
         """Drop checkpoints whose blocks were pruned."""
@@ -134,11 +131,11 @@ class Ballots:
 
     def _look_for_offence(self, vote: Vote, source: Target, target: Target) -> None:
         headers = self._header_of(source.checkpoint.block), self._header_of(target.checkpoint.block)
-        cast = self._cast.setdefault(vote.voter, OrderedDict())
-        for other, theirs in cast.values():
+        cast = self._cast.setdefault(vote.voter, [])
+        for other, theirs in cast:
             if (name := conflict(vote, other)) and not any(item.validator == vote.voter for item in self.evidence):
                 proof = (vote.encoded(), *headers, other.encoded(), *theirs)
                 self.evidence.append(Evidence(_OFFENCES[name], vote.voter, proof))
-        cast[vote.link] = (vote, headers)
-        if len(cast) > MAX_KEPT_FOR_EVIDENCE:
-            cast.popitem(last=False)
+        cast.append((vote, headers))
+        if len(cast) > LOOK_BACK:
+            del cast[0]

@@ -102,7 +102,7 @@ class Engine:
         engine.dag = Ghostdag(genesis.parameters.ghostdag_k, engine.genesis_hash)
         root = DagBlock(0, engine.genesis_hash, None, engine.genesis_hash, engine.dag.coloured[0], 0, view)
         engine.know(root)
-        engine.chain = SelectedChain(genesis, engine.slots, state, engine._waves, root)
+        engine.chain = SelectedChain(engine.genesis_hash, engine.parameters, engine.slots, state, engine._waves, root)
         engine.ballots = Ballots(engine.views, view.final, engine.header_of, engine.extends)
         return engine
 
@@ -162,9 +162,14 @@ class Engine:
 
     def on_chain(self, block: DagBlock, tip: DagBlock) -> bool:
         """Whether the selected chain of `tip` passes through `block`."""
-        for item in self.selected(tip):
+        at = self.chain.at
+        item: DagBlock | None = tip
+        while item is not None:
             if item.height <= block.height:
                 return item is block
+            if at.get(item.height) is item:
+                return at.get(block.height) is block
+            item = self.by_index.get(item.coloured.selected)
         return False
 
     def merged(self, block: DagBlock) -> list[tuple[DagBlock, bool]]:
@@ -216,15 +221,19 @@ class Engine:
     def add_vote(self, vote: Vote) -> Progress:
         """Take a vote from gossip; one that says nothing new or is not good leaves the Progress empty."""
         progress = Progress()
+        self._release()
         view = self.view
         if view.table.validator(vote.voter) is None and view.next_table.validator(vote.voter) is None:
             return progress
-        new_voice = not self.ballots.hears(vote.voter)
-        if self.ballots.add(vote):
+        ballots = self.ballots
+        new_voice = ballots.highest.get(vote.voter, 0) <= ballots.final.number < vote.target
+        before = ballots.best, ballots.final
+        if ballots.add(vote):
             progress.votes.append(vote)
             if new_voice:
                 self._stirred = self.tip.height
-            self._resolve(progress)
+            if (ballots.best, ballots.final) != before:
+                self._resolve(progress)
         return progress
 
     def check(self, transaction: SignedTransaction) -> None:
@@ -450,8 +459,7 @@ class Engine:
                 if len(progress.disqualified) == known:
                     break  # it would undo final blocks
                 continue
-            self._learn_from_tip()
-            if self._choose() is self.chain.tip:
+            if not self._learn_from_tip():
                 break
         progress.links += self.ballots.new_links
         self.ballots.new_links.clear()
@@ -463,12 +471,16 @@ class Engine:
             self.chain.forget(final.height)
             self._final_block = block
 
-    def _learn_from_tip(self) -> None:
-        """The tip's own checkpoint can be voted for: the state after it is the one that is here."""
-        view = self.view
+    def _learn_from_tip(self) -> bool:
+        """The tip's own checkpoint can be voted for: the state after it is the one that is here.
+
+        Returns whether votes that waited for it change what fork choice goes by.
+        """
+        view, best, final = self.view, self.ballots.best, self.ballots.final
         if view.fresh is not None:
             for target in self.views.targets(view, self.waves.commitment):
                 self.ballots.add_target(target)
+        return self.ballots.best is not best or self.ballots.final is not final
 
     def _choose(self) -> DagBlock:
         """Fork choice (protocol section 4)."""

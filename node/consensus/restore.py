@@ -30,7 +30,10 @@ _MAX_VIEW = 64 << 20
 
 
 class KeptBlock(NamedTuple):
-    """A block as it was stored, at its place in the order of the DAG. `header` is None for the genesis alone; `block` where its body must be in memory."""
+    """A block as it was stored, at its place in the order of the DAG.
+
+    `header` is None for the genesis alone; `block` holds the body where it must be in memory.
+    """
 
     at: int
     id: bytes
@@ -108,13 +111,14 @@ def restore(
         if selected is not None and selected.view is not None:
             block.view = _view_after(engine, selected.view, block)
     tip = engine.blocks[kept.tip]
-    engine.chain = SelectedChain(genesis, engine.slots, state, waves, tip)
+    engine.chain = SelectedChain(engine.genesis_hash, engine.parameters, engine.slots, state, waves, tip)
     undo = {}
     for block_ in engine.selected(tip):
         if block_.height not in kept.undo:
             break
         undo[block_.height] = (block_, engine.by_index[block_.coloured.selected], kept.undo[block_.height])
     engine.chain.remember(undo)
+    engine.chain.at.update((block.height, block) for block in engine.selected(tip))
     view = tip.known_view
     engine.ballots = Ballots(engine.views, view.final, engine.header_of, engine.extends)
     engine.take_up(kept.links, kept.busy)

@@ -14,8 +14,8 @@ from node.consensus.slots import SlotClock
 from node.consensus.tables import Table
 from node.ledger import epochs, registry, rewards, staking
 from node.ledger.execution import SKIPPED, execute
-from node.ledger.genesis import Genesis
 from node.ledger.module import Context
+from node.ledger.parameters import Parameters
 from node.ledger.rewards import Earner
 from node.ledger.state import Change, State, apply_to_waves
 from node.light.waves import StateWaves
@@ -26,11 +26,17 @@ TableOf = Callable[[bytes, int], Table | None]
 class SelectedChain:
     """State, waves and the steps that can still be undone."""
 
-    def __init__(self, genesis: Genesis, slots: SlotClock, state: State, waves: StateWaves, tip: DagBlock) -> None:
+    def __init__(
+        self, genesis: bytes, parameters: Parameters, slots: SlotClock, state: State, waves: StateWaves, tip: DagBlock
+    ) -> None:
+        """`state` and `waves` are those after `tip`; `genesis` is the network's hash."""
         self.state = state
         self.waves = waves
         self.tip = tip
+        self.at: dict[int, DagBlock] = {tip.height: tip}
+        """The blocks of the chain by height, as far as it is kept."""
         self._genesis = genesis
+        self._parameters = parameters
         self._slots = slots
         self._undo: dict[int, tuple[DagBlock, DagBlock, list[Change]]] = {}  # height: block, its parent, its changes
 
@@ -43,8 +49,8 @@ class SelectedChain:
         """Execute a child of the tip. `merged` is the rest of its mergeset in order, each with whether it is blue."""
         parent, header = self.tip, block.header
         assert header is not None
-        parameters = self._genesis.parameters
-        judge = Judge(self._genesis.hash, parameters.seats, self._slots, self.state, table_of)
+        parameters = self._parameters
+        judge = Judge(self._genesis, parameters.seats, self._slots, self.state, table_of)
         context = Context(self.state, parameters, header.slot, judge)
         epoch, parents = self._slots.epoch_of(header.slot), self._slots.epoch_of(parent.slot)
         if epoch > parents:
@@ -68,14 +74,15 @@ class SelectedChain:
             rewards.count_final(self.state, (voters for _, voters in block.known_view.finals))
         rewards.pay_blocks(context, earners)
         fees = sum(item.receipt.fee for item in done)
-        epochs.count_block(self.state, epoch, len(done), fees)
+        if done:
+            epochs.count_block(self.state, epoch, len(done), fees)
         changes = self.state.changes()
         if moved := registry.moved_units(changes):
             self.state.roll_back(0)
             raise AssertionError(f"The block would make {moved} units from nothing.")
         self.state.settle()
         buckets = apply_to_waves(self.waves, changes)
-        self.tip = block
+        self.tip = self.at[block.height] = block
         self._undo[block.height] = (block, parent, changes)
         active = staking.active_set(self.state) if block.known_view.fresh is not None else None
         return Step(block.height, block, parent.id, epoch, tuple(done), tuple(skipped), changes, buckets, fees, active)
@@ -86,6 +93,7 @@ class SelectedChain:
         self.state.restore(changes)
         buckets = apply_to_waves(self.waves, [Change(table, key, new, old) for table, key, old, new in changes])
         self.tip = parent
+        del self.at[block.height]
         return Undone(block.height, block, parent.id, changes, buckets)
 
     def can_undo_to(self, height: int) -> bool:

@@ -73,15 +73,15 @@ class Vote(NamedTuple):
 
 
 class VoteVerdicts:
-    """Remembers by id which votes were found to be signed by a key, so that each is checked once."""
+    """Remembers which votes were found to be signed by a key, so that each is checked once."""
 
     def __init__(self, kept: int = 1 << 15) -> None:
-        self._good: OrderedDict[tuple[bytes, bytes], None] = OrderedDict()
+        self._good: OrderedDict[tuple[bytes, Vote], None] = OrderedDict()
         self._kept = kept
 
     def good(self, vote: Vote, key: bytes, genesis: bytes, source_header: bytes, target_header: bytes) -> bool:
         """Whether the vote is signed by the consensus key `key`."""
-        name = (key, vote.id)
+        name = (key, vote)
         if name in self._good:
             return True
         if not verify_digest(key, vote.digest(genesis, source_header, target_header), vote.signature):
@@ -94,10 +94,8 @@ class VoteVerdicts:
 
 def conflict(one: Vote, other: Vote) -> str:
     """Why two votes of one voter are an offence: "double_vote", "surround_vote", or empty (protocol section 5)."""
-    if one[:-1] == other[:-1]:
-        return ""
     if one.target == other.target:
-        return "double_vote"
+        return "" if one[:-1] == other[:-1] else "double_vote"
     if (one.source < other.source and other.target < one.target) or (
         other.source < one.source and one.target < other.target
     ):
