@@ -140,7 +140,11 @@ def _lines(scenario: Scenario, report: dict[str, Any]) -> list[str]:
         ("Reorganisations", f"{moved['count']}, deepest {moved['deepest']} blocks"),
         ("Sent", f"{size(network['total'])}, {size(network['per_node_per_s'])} a second and node"),
         ("Carried twice", f"{report['overlap']['percent']:.1f} % of payments, by parallel blocks"),
-        ("Punished", ", ".join(item["offence"] for item in report["culprits"]) or "nobody"),
+        (
+            "Punished",
+            ", ".join(f"validator {item['validator']}, {item['lost_percent']:.0f} %" for item in report["culprits"])
+            or "nobody",
+        ),
         ("Safety", "holds" if safety["ok"] else "BROKEN: " + "; ".join(safety["faults"])),
     ]
     return fields(pairs)

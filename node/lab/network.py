@@ -19,7 +19,7 @@ from node.lab.measures import Measures, Moment, Payment
 from node.lab.node import Node
 from node.lab.report import report
 from node.lab.scenario import START_MS, Scenario, ScenarioError, found
-from node.lab.sharing import Executed
+from node.lab.sharing import Executed, share
 from node.ledger.signatures import Verdicts
 from node.ledger.types import SignedTransaction
 
@@ -45,8 +45,8 @@ class Network:
         # Verdicts on signatures are pure: what one node has checked no other needs to check again.
         self.verdicts = Verdicts()
         self.vote_verdicts = VoteVerdicts()
-        self.executed: dict[bytes, Executed] = {}
-        self.waves: list[bytes] | None = None  # of the genesis
+        self._executed: dict[bytes, Executed] = {}
+        self._waves: list[bytes] | None = None  # of the genesis
         self.is_up = [True] * scenario.nodes
         self.links = Links(
             regular_graph(scenario.nodes, scenario.degree, scenario.random("graph")),
@@ -70,8 +70,9 @@ class Network:
                     clocks.randint(-scenario.skew_ms, scenario.skew_ms),
                 )
             )
-        self.attackers = [self.nodes[index] for index in scenario.attackers]
-        self.honest = [node for node in self.nodes if node.index not in scenario.attackers]
+        self._hostile = frozenset(kind.attackers(scenario))
+        self.attackers = [node for node in self.nodes if node.index in self._hostile]
+        self.honest = [node for node in self.nodes if node.index not in self._hostile]
         if not self.honest:
             raise ScenarioError("Somebody must be honest: give the network more nodes, or the attackers less.")
         self.observer = self.honest[-1]
@@ -175,6 +176,18 @@ class Network:
         self.measures.made.setdefault(block.id, self.agenda.now)
         return block
 
+    def new_engine(self) -> Engine:
+        """An engine at the genesis, that shares verdicts and execution with all others."""
+        engine = Engine.begin(
+            self.genesis,
+            verdicts=self.verdicts,
+            vote_verdicts=self.vote_verdicts,
+            clauses=self.scenario.clauses,
+            numpy=False,
+        )
+        self._waves = share(engine, self._executed, self._waves)
+        return engine
+
     def submit(self, index: int, transaction: SignedTransaction) -> str:
         """Give a transaction to a node; the code of its refusal, or empty."""
         item = self.item(TRANSACTION, transaction.txid, transaction, len(transaction.raw))
@@ -194,7 +207,7 @@ class Network:
 
     def is_honest(self, node: Node) -> bool:
         """Whether a node follows the rules."""
-        return node.index not in self.scenario.attackers
+        return node.index not in self._hostile
 
     def refused_block(self, node: Node, code: str) -> None:
         """A node refused a block."""

@@ -14,7 +14,6 @@ from node.consensus.votes import Vote
 from node.lab.behaviour import Behaviour
 from node.lab.flood import BLOCK, TRANSACTION, VOTE, Item
 from node.lab.people import Operator, Person
-from node.lab.sharing import share
 from node.ledger import staking
 from node.ledger.types import SignedTransaction, TransactionError
 from node.mempool.pool import Mempool
@@ -57,14 +56,7 @@ class Node:
     def boot(self) -> None:
         """Start with an empty memory: read back what is on disk."""
         network = self.network
-        self.engine = Engine.begin(
-            network.genesis,
-            verdicts=network.verdicts,
-            vote_verdicts=network.vote_verdicts,
-            clauses=network.scenario.clauses,
-            numpy=False,
-        )
-        network.waves = share(self.engine, network.executed, network.waves)
+        self.engine = network.new_engine()
         self.pool = Mempool(network.genesis.parameters, self.engine.check)
         self.executed = 0  # transactions on the selected chain
         self._receipts: dict[int, tuple[Accepted, ...]] = {}  # of chain blocks that are not final, by height

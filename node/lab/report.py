@@ -59,6 +59,7 @@ def report(network: Network) -> dict[str, Any]:
         "offences": dict(sorted(measures.offences.items())),
         "culprits": _culprits(network),
         "attackers": _attackers(network, chain),
+        "findings": network.attack.findings(),
         "safety": safety(network),
         "series": [asdict(moment) for moment in measures.series],
     }
@@ -146,7 +147,7 @@ def _culprits(network: Network) -> list[dict[str, Any]]:
             found.append(
                 {
                     "validator": index,
-                    "attacker": index in network.scenario.attackers,
+                    "attacker": not network.is_honest(node),
                     "slot": slot,
                     "lost_percent": _ratio(100 * lost, before),
                 }

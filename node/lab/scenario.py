@@ -92,12 +92,6 @@ class Scenario:
         """The rules in force."""
         return Clauses(**dict.fromkeys(self.without, False))
 
-    @property
-    def attackers(self) -> tuple[int, ...]:
-        """Numbers of the validators who attack, in ascending order."""
-        count = self.validators * self.share_percent // 100 if self.attack != "none" else 0
-        return tuple(sorted(self.random("attackers").sample(range(self.validators), count)))
-
     def partitions(self) -> tuple[Partition, ...]:
         """The cuts with their groups: validators and other nodes are parted in the same proportion."""
         found = []
