@@ -4,8 +4,8 @@ An epoch's budget B is what VALIDATOR_POOL holds at its first block times c₀ �
 economy steers it). A block's reward r goes 60 % to its creator at once; the rest, Q, is shared at the epoch's close
 by stake and by the share of the epoch's new final checkpoints that carry the validator's vote.
 
-Table `rewards`: `budget` → [epoch, B, Q so far, checkpoints made final]; `v` ‖ validator → [final votes]. No record
-holds units: B and Q lie in the pool until they are paid.
+Table `rewards`: `budget` → [epoch, B, Q so far, checkpoints made final]; `votes` → pairs of a validator and how many of
+those carry its vote. No record holds units: B and Q lie in the pool until they are paid.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, cast
 
+from node.encoding.canonical import Value
 from node.ledger import bank, pools, staking
 from node.ledger.module import Context, Module, Table, holds_nothing
 from node.ledger.parameters import Parameters
-from node.ledger.state import State
+from node.ledger.state import Record, State
 
 REWARDS = "rewards"
-_BUDGET, _VOTES = b"budget", b"v"
+_BUDGET, _VOTES = b"budget", b"votes"
 _CAP_PER_HOUR = 3_162_884  # c₀: the pool halves no faster than every 25 years of hourly epochs
 _HOUR_MS = 3_600_000
 _TRILLION = 10**12
@@ -72,12 +73,18 @@ def pay_blocks(context: Context, earners: Sequence[Earner]) -> None:
 def count_final(state: State, voters_of_each: Iterable[Iterable[bytes]]) -> None:
     """Count checkpoints that this block makes final, each with the validators whose votes made it so."""
     epoch, total, rest, finals = budget(state)
+    counted = final_votes(state)
     for voters in voters_of_each:
         finals += 1
         for voter in voters:
-            key = _VOTES + voter
-            state.put(REWARDS, key, (cast(int, (state.get(REWARDS, key) or (0,))[0]) + 1,))
+            counted[voter] = counted.get(voter, 0) + 1
+    state.put(REWARDS, _VOTES, tuple(sorted(counted.items())) or None)
     state.put(REWARDS, _BUDGET, (epoch, total, rest, finals))
+
+
+def final_votes(state: State) -> dict[bytes, int]:
+    """How many of this epoch's new final checkpoints carry each validator's vote."""
+    return dict(cast("tuple[tuple[bytes, int], ...]", state.get(REWARDS, _VOTES) or ()))
 
 
 def _end_epoch(context: Context, closing: int) -> None:
@@ -85,16 +92,15 @@ def _end_epoch(context: Context, closing: int) -> None:
     del closing
     state = context.state
     _, _, rest, finals = budget(state)
-    counted = {key: cast(int, record[0]) for key, record in state.rows(REWARDS).items() if key != _BUDGET}
     bonded = {item.id: item.stake for item in staking.validators(state)}
     whole = sum(bonded.values())
-    for key in sorted(counted):
-        share = rest * bonded.get(key[1:], 0) * counted[key] // (whole * finals)
+    for voter, votes in final_votes(state).items():
+        share = rest * bonded.get(voter, 0) * votes // (whole * finals)
         share = min(share, pools.units(state, pools.VALIDATOR_POOL))
         if share:
             pools.add(state, pools.VALIDATOR_POOL, -share)
-            bank.credit(state, key[1:], share)
-        state.put(REWARDS, key, None)
+            bank.credit(state, voter, share)
+    state.put(REWARDS, _VOTES, None)
     state.put(REWARDS, _BUDGET, None)
 
 
@@ -102,8 +108,16 @@ def _invariants(state: State) -> list[str]:
     return [
         f"The reward record {key!r} is {record!r}."
         for key, record in state.rows(REWARDS).items()
-        if len(record) != (4 if key == _BUDGET else 1) or not all(type(item) is int and item >= 0 for item in record)
+        if not (_is_budget(record) if key == _BUDGET else key == _VOTES and all(map(_is_count, record)))
     ]
+
+
+def _is_budget(record: Record) -> bool:
+    return tuple(map(type, record)) == (int, int, int, int)
+
+
+def _is_count(item: Value) -> bool:
+    return type(item) is tuple and tuple(map(type, item)) == (bytes, int)
 
 
 MODULE = Module(

@@ -42,7 +42,7 @@ def verify(scheme: int, key: bytes, message: bytes, signature: bytes) -> bool:
 
 
 def verify_digest(key: bytes, digest: bytes, signature: bytes) -> bool:
-    """Whether a 64-byte low-s signature of a P-256 key is over the 32 bytes `digest` themselves, not over their hash."""
+    """Whether a low-s signature r‖s of a P-256 key is over the 32 bytes `digest` themselves, not over their hash."""
     return len(signature) == SIGNATURE_SIZES[P256] and _verify_p256(key, digest, signature, prehashed=True)
 
 

@@ -14,7 +14,6 @@ from node.ledger.module import (
     Context,
     Effects,
     Module,
-    Offence,
     Operation,
     OperationFailed,
     Payload,

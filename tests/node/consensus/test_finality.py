@@ -5,6 +5,8 @@ Faulty validators run twice, once on each side of a partition, and vote and make
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import combinations
 
 import pytest
@@ -36,6 +38,16 @@ def agree(one: Engine, other: Engine) -> bool:
     return low.number == 0 or low.hash == high.hash
 
 
+@contextmanager
+def suppress_code(code: str) -> Iterator[None]:
+    """Pass over one kind of refusal, and no other."""
+    try:
+        yield
+    except BlockError as error:
+        if error.code != code:
+            raise
+
+
 class Parted(Network):
     """A network in two halves; faulty validators stand in both."""
 
@@ -63,10 +75,9 @@ class Parted(Network):
         blocks, votes = list(self.blocks), list(self.votes)
         for node in nodes:
             for block in blocks:
-                try:
+                # A history that contradicts what is final here may have tables of its own.
+                with suppress_code("unknown_tables"):
                     node.engine.add(block, self.slot)
-                except BlockError as error:  # a history that contradicts what is final here, with tables of its own
-                    assert error.code == "unknown_tables"
             for vote in votes:
                 node.engine.add_vote(vote)
 
