@@ -221,3 +221,24 @@ def test_regions_are_asked_from_four_full_ones_on() -> None:
     dark_one = frozenset(identity for members in ordered[1:] for identity in members)
     assert quorum(dark_one, full, full, stake_alone=False)
     assert spectral_quorum(frozenset(), table(*([10] * 12))), "with too few full regions nobody asks"
+
+
+def test_after_a_long_silence_the_living_go_on_and_the_absent_come_back() -> None:
+    """Three of seven fall silent for good: finality stands still for the length of a long silence, then goes on."""
+    network = Parted(SEVEN, ())
+    silence = SEVEN.parameters.silence_slots
+    network.go(12)
+    before = network.nodes[6].engine.final
+    stood_still = 0
+    for _ in range(3 * silence):
+        network.pass_slot(network.payer.pay(network.paid, stranger(network.paid), NXT), silent=(0, 1, 2))
+        network.paid += network.slot % 3 == 0
+        if network.nodes[6].engine.final.number <= before.number + 3:
+            stood_still = network.slot
+    resumed = network.nodes[6].engine
+    assert stood_still - before.checkpoint.slot >= silence, "nothing is final before the silence was long"
+    assert resumed.final.number > before.number + 10, "then the living are enough"
+    assert resumed.view.certificate[-1].absent == tuple(sorted(key(VALIDATORS + number).address for number in range(3)))
+    network.go(40)
+    assert not resumed.view.certificate[-1].absent, "who votes again counts again"
+    assert len({node.engine.waves.commitment for node in network.nodes}) == 1
