@@ -235,17 +235,18 @@ class Ghostdag:
         in the candidate's past: all further ones are in its past as well. A peer is never in the candidate's future,
         since the order is topological, so it is in the anticone if it is not in the past.
         """
-        k, coloured, missing = self.k, self.coloured, self.coloured[block].reach.whole()
+        k, coloured, reach = self.k, self.coloured, self.coloured[block].reach
+        near, edge = reach.near, reach.edge
         touched: dict[int, int] = {}
         peers, below, depth = blues, selected, 1
         while True:
             for peer in peers:
-                if peer > block or (missing >> (block - 1 - peer)) & 1:
+                if peer > block or ((near >> (block - 1 - peer)) & 1 if peer >= edge else peer in reach):
                     size = next((sizes[peer] for sizes in chain if peer in sizes), 0)
                     if len(touched) == k or size == k:
                         return None
                     touched[peer] = size + 1
-            if below < block and not (missing >> (block - 1 - below)) & 1:
+            if below < block and below not in reach:
                 return touched
             if below in self._torn or below == self.root:
                 raise PrunedError(f"Block {block} is merged from under the root {self.root}.")
