@@ -50,12 +50,14 @@ class Context:
 class Effects:
     """What a payload would do, for mempools, views and indexes: no state is asked.
 
-    `spends` is units that leave the sender besides fees; `outputs` are (raw address, units).
+    `spends` is units that leave the sender besides fees; `outputs` are (raw address, units); `wavelength` is of the light
+    that carries it, in picometres, where there is one: the shorter goes first.
     """
 
     spends: int = 0
     outputs: tuple[tuple[bytes, int], ...] = ()
     memo: str = ""
+    wavelength: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
