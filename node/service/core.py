@@ -1,79 +1,114 @@
-"""The chain at work: state in memory, its database, and the path from a block to both.
-
-One owner, the event loop: everything here runs in it, only SQLite works in its own thread. A block changes the state
-first and is then written; where it cannot be written, it is taken back.
-"""
+"""From the engine's steps to rows of the database, and from rows back to records of the ledger."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import cast
 
-from node.api.errors import Damaged
-from node.consensus.blocks import Header
-from node.consensus.chain import Applied, Chain, Tip
+from node.consensus.dagblocks import DagBlock, Progress, Step
+from node.consensus.engine import Engine
+from node.consensus.ghostdag import Coloured
 from node.encoding.canonical import EncodingError, Value, decode, pack
-from node.ledger import registry
+from node.ledger import bank
 from node.ledger.execution import DONE
-from node.ledger.genesis import RULE_VERSION, Genesis, initial_state
-from node.ledger.signatures import Verdicts
-from node.ledger.state import Change, Record, State, apply_to_waves, waves_of
-from node.light.waves import BUCKETS, SILENCE, StateWaves
+from node.ledger.state import Change, Record, State
 from node.storage import records
-from node.storage.chain import ChainDatabase
-from node.storage.faults import other_network
-from node.storage.records import BlockBatch
+from node.storage.records import Batch, ChainBlock, Colouring, MetaValue, NewBlock, NewVote
 
-UNDO_KEPT = 2_000
-
-
-def load_chain(genesis: Genesis, database: ChainDatabase, *, numpy: bool = True) -> Chain:
-    """The chain as it was last written; a new database gets the genesis state first.
-
-    Raises Damaged where the database belongs to another network or contradicts itself.
-    """
-    if database.meta("genesis") is None:
-        state = initial_state(genesis)
-        waves = waves_of(state, numpy=numpy)
-        database.write_genesis(
-            genesis.hash,
-            RULE_VERSION,
-            ((table, key, pack(record)) for table, rows in state.tables.items() for key, record in rows.items()),
-            ((bucket, waves[bucket]) for bucket in range(BUCKETS)),
-        )
-        return Chain(genesis, state, waves, Tip(0, genesis.hash, 0), Verdicts())
-    if database.meta("genesis") != genesis.hash:
-        raise other_network(database.path)
-    version = database.meta("rule_version")
-    if version != RULE_VERSION:
-        raise Damaged(
-            "other_rules",
-            f"{database.path.name} was written under rule version {version!r}; "
-            f"this program follows version {RULE_VERSION}. It was left as it is.",
-            "Use the version of Nexus that wrote it, or begin anew with `nexus init`.",
-        )
-    state = load_state(database)
-    stored_waves = database.load_waves()
-    waves = StateWaves([stored_waves.get(bucket, SILENCE) for bucket in range(BUCKETS)], numpy=numpy)
-    stored = database.tip()
-    tip = Tip(0, genesis.hash, 0) if stored is None else Tip(stored.height, stored.block_id, stored.slot)
-    if problems := registry.broken_invariants(state):
-        raise _contradiction(database, problems[0])
-    try:
-        matching = undoes_to_commitment(database, state, waves, tip.height)
-    except (ValueError, TypeError, IndexError):  # the block or its undo record cannot even be read
-        matching = False
-    if not matching:
-        raise _contradiction(database, f"Block {tip.height} and the state after it do not belong together.")
-    return Chain(genesis, state, waves, tip, Verdicts())
+FINAL_HEIGHT, BUSY = "final_height", "busy_height"
+"""Meta entries: heights of the newest final checkpoint's block, and of the newest chain block that executed anything."""
 
 
-def load_state(database: ChainDatabase) -> State:
-    """All stored records. Raises Damaged where one cannot be read."""
-    try:
-        return state_of(database.load_state())
-    except EncodingError as error:
-        raise _contradiction(database, str(error)) from None
+def colouring_of(coloured: Coloured) -> Colouring:
+    """What is stored of a block's colouring."""
+    return Colouring(
+        coloured.parents,
+        coloured.blues,
+        coloured.reds,
+        tuple(coloured.sizes.items()),
+        coloured.score,
+        coloured.work,
+    )
+
+
+def coloured_of(index: int, colouring: Colouring) -> Coloured:
+    """A stored colouring as the DAG takes it back."""
+    return Coloured(
+        at=index,
+        parents=colouring.parents,
+        selected=colouring.blues[0] if colouring.blues else -1,
+        blues=colouring.blues,
+        reds=colouring.reds,
+        sizes=dict(colouring.sizes),
+        score=colouring.score,
+        work=colouring.work,
+    )
+
+
+def batch_of(progress: Progress, engine: Engine) -> Batch:
+    """What the database must write for a step of the engine; to be called before the engine's next one."""
+    added = {block.index for block in progress.added}
+    undone, applied = progress.undone, progress.applied
+    buckets = set[int]().union(*(step.buckets for step in undone), *(step.buckets for step in applied))
+    meta: dict[str, MetaValue] = {BUSY: engine.busy_height}
+    if progress.final is not None:
+        meta[FINAL_HEIGHT] = progress.final.height
+    return Batch(
+        added=tuple(_new_block(block) for block in progress.added),
+        undone=tuple(step.block.id for step in undone),
+        applied=tuple(_chain_block(step, engine) for step in applied),
+        buckets=tuple((bucket, engine.waves[bucket]) for bucket in sorted(buckets)),
+        disqualified=tuple(block.index for block in progress.disqualified if block.index not in added),
+        votes=tuple(NewVote(vote.id, vote.target, vote.encoded()) for vote in progress.votes),
+        meta=meta,
+    )
+
+
+def _new_block(made: DagBlock) -> NewBlock:
+    block = made.block
+    assert block is not None
+    return NewBlock(
+        index=made.index,
+        block_id=made.id,
+        slot=made.slot,
+        height=made.height,
+        header=made.header_bytes,
+        body=block.body(),
+        colouring=colouring_of(made.coloured),
+        transactions=len(block.transactions),
+        votes=len(block.votes),
+        late=made.late,
+        disqualified=made.disqualified,
+    )
+
+
+def _chain_block(step: Step, engine: Engine) -> ChainBlock:
+    return ChainBlock(
+        height=step.height,
+        index=step.block.index,
+        epoch=step.epoch,
+        fees=step.fees,
+        receipts=tuple(
+            records.Receipt(
+                txid=receipt.transaction.txid,
+                wid=receipt.transaction.wid,
+                raw=receipt.transaction.raw,
+                carrier=engine.blocks[carrier].index,
+                status=records.DONE if receipt.status == DONE else records.FAILED,
+                reason=receipt.reason,
+                fee=receipt.fee,
+                touched=receipt.touched(),
+            )
+            for receipt, carrier in step.receipts
+        ),
+        changes=tuple((table, key, encoded(old), encoded(new)) for table, key, old, new in step.changes),
+        active_set=None if step.active_set is None else pack(tuple(tuple(item) for item in step.active_set)),
+    )
+
+
+def encoded(record: Record | None) -> bytes | None:
+    """A record's canonical bytes."""
+    return None if record is None else pack(record)
 
 
 def state_of(rows: Iterable[tuple[str, bytes, bytes]]) -> State:
@@ -90,20 +125,6 @@ def state_of(rows: Iterable[tuple[str, bytes, bytes]]) -> State:
     return state
 
 
-def undoes_to_commitment(database: ChainDatabase, state: State, waves: StateWaves, height: int) -> bool:
-    """Whether the state without block `height`, the newest, is the one that its header commits to.
-
-    True where there is no block or its undo record was pruned. Leaves state and waves as they were.
-    """
-    block = database.block(height=height) if height else None
-    changes = database.changes(height) if height else None
-    if block is None or changes is None:
-        return True
-    trial = StateWaves([waves[bucket] for bucket in range(BUCKETS)], numpy=False)
-    apply_to_waves(trial, way_back(state, changes))
-    return trial.commitment == Header.decode(block.header).state_commitment
-
-
 def way_back(state: State, undo: Iterable[tuple[str, bytes, bytes | None]]) -> list[Change]:
     """The changes that undo the newest block, from its stored undo record. Raises ValueError or TypeError."""
     return [
@@ -112,54 +133,15 @@ def way_back(state: State, undo: Iterable[tuple[str, bytes, bytes | None]]) -> l
     ]
 
 
-def batch_of(applied: Applied, chain: Chain) -> BlockBatch:
-    """What the database must write for a block."""
-    header = applied.block.header
-    return BlockBatch(
-        height=applied.tip.height,
-        block_id=applied.tip.id,
-        parent_id=applied.parent.id,
-        slot=header.slot,
-        time_ms=chain.slots.begins_ms(header.slot),
-        header=header.encoded(),
-        body=applied.block.body(),
-        fees=applied.fees,
-        receipts=tuple(
-            records.Receipt(
-                txid=receipt.transaction.txid,
-                wid=receipt.transaction.wid,
-                raw=receipt.transaction.raw,
-                status=records.DONE if receipt.status == DONE else records.FAILED,
-                reason=receipt.reason,
-                fee=receipt.fee,
-                touched=receipt.touched(),
-            )
-            for receipt in applied.receipts
-        ),
-        changes=tuple((table, key, _encoded(old), _encoded(new)) for table, key, old, new in applied.changes),
-        buckets=tuple((bucket, chain.waves[bucket]) for bucket in sorted(applied.buckets)),
-        epoch=applied.epoch,
-    )
-
-
-def _encoded(record: Record | None) -> bytes | None:
-    return None if record is None else pack(record)
-
-
-def changed_accounts(applied: Applied) -> dict[bytes, int]:
-    """Accounts whose balance a block changed, and their balances now."""
-    changed: dict[bytes, int] = {}
-    for change in applied.changes:
-        if change.table == "accounts" and change.new is not None:
-            old: Value = change.old[0] if change.old else 0
-            if old != change.new[0]:
-                changed[change.key] = cast(int, change.new[0])
-    return changed
-
-
-def _contradiction(database: ChainDatabase, what: str) -> Damaged:
-    return Damaged(
-        "damaged_state",
-        f"{database.path.name} contradicts itself: {what} It was left as it is.",
-        "Run `nexus node verify` for details, or restore a backup with `nexus node restore`.",
-    )
+def changed_balances(progress: Progress, state: State) -> dict[bytes, int]:
+    """Accounts whose balance a step may have changed, and their balances now."""
+    before: dict[bytes, Value] = {}
+    for undone in progress.undone:  # newest first, so the last word is the balance that was before all of them
+        for change in undone.changes:
+            if change.table == bank.ACCOUNTS:
+                before.setdefault(change.key, change.new[0] if change.new else 0)
+    for step in progress.applied:
+        for change in step.changes:
+            if change.table == bank.ACCOUNTS:
+                before.setdefault(change.key, change.old[0] if change.old else 0)
+    return {key: balance for key, old in before.items() if (balance := bank.account(state, key)[0]) != old}

@@ -7,8 +7,9 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 
-from node.api.errors import Damaged, NexusError, Refused
+from node.api.errors import Damaged, Internal, NexusError, Refused
 from node.api.events import EventHub
 from node.api.interface import MAX_PAGE, TOPICS
 from node.api.records import (
@@ -16,7 +17,10 @@ from node.api.records import (
     Alert,
     BlockSummary,
     BlockView,
+    DagBlockView,
+    DagView,
     Event,
+    FinalityView,
     HistoryPage,
     NetworkInfo,
     Place,
@@ -25,25 +29,32 @@ from node.api.records import (
     TransactionView,
     VerifyReport,
 )
-from node.consensus.chain import Applied, Chain
-from node.ledger import bank, pools, stakes
+from node.consensus import duties
+from node.consensus.blocks import Block, BlockError
+from node.consensus.dagblocks import DagBlock, Progress, Step
+from node.consensus.engine import Engine
+from node.consensus.votes import Vote
+from node.ledger import bank, pools, staking
 from node.ledger.genesis import Genesis
-from node.ledger.registry import effects_of, total_units
+from node.ledger.registry import TABLES, effects_of, total_units
+from node.ledger.state import State
 from node.ledger.types import SignedTransaction, TransactionError
 from node.light.spectrum import VISIBLE
 from node.mempool.pool import Mempool
 from node.service.alerts import Alerts
-from node.service.core import UNDO_KEPT, batch_of, changed_accounts
+from node.service.core import batch_of, changed_balances
+from node.service.finality import checkpoint_views, finality_view
+from node.service.journal import MAX_BEHIND, Entry, Journal
 from node.service.production import Producer
-from node.service.trace import trace
+from node.service.retention import Retention
 from node.service.verify import verify_file
 from node.service.views import expired_view, waiting_view
 from node.storage.outbox import Outbox, OutboxEntry
 from node.storage.queries import Queries, network_info
+from node.storage.records import Batch
 from node.storage.writer import ChainWriter
 
 _TIDY_AFTER_S = 30.0
-_PRUNE_EVERY = 200
 
 _log = logging.getLogger("nexus.node")
 
@@ -54,17 +65,20 @@ class Node:
     def __init__(
         self,
         genesis: Genesis,
-        chain: Chain,
+        engine: Engine,
         writer: ChainWriter,
         outbox: Outbox,
         queries: Queries,
+        retention: Retention,
         clock: Callable[[], int],
     ) -> None:
         self.genesis = genesis
-        self.chain = chain
+        self.engine = engine
         self.hub = EventHub()
         self.alerts = Alerts(clock, self._tell_alert)
-        self.mempool = Mempool(genesis.parameters, chain.check)
+        self.mempool = Mempool(genesis.parameters, engine.check)
+        self.journal = Journal(writer, self.alerts, self._written)
+        self.retention = retention
         self.producer: Producer | None = None
         self.stop_requested = asyncio.Event()
         self._writer = writer
@@ -72,32 +86,37 @@ class Node:
         self._queries = queries
         self._clock = clock
         self._started_ms = clock()
-        self._total = total_units(chain.state)
-        self._confirmed: list[bytes] = []  # in a block, still in the outbox
+        self._total = total_units(engine.state)
+        self._mine: set[bytes] = set()  # in the outbox and not expired
         self._expired: dict[bytes, tuple[SignedTransaction, str]] = {}
         self._tidy_timer: asyncio.TimerHandle | None = None
         self._tidying: asyncio.Task[None] | None = None
 
     # -- life ---------------------------------------------------------------------------------------------------
 
-    async def recover_outbox(self) -> None:
-        """Take up again what was accepted before the last stop: into the mempool, or settled as executed or expired."""
+    async def recover(self, steps: list[Progress]) -> None:
+        """Take up again what was accepted before the last stop: into the mempool, or settled as executed or expired.
+
+        `steps` are those that the engine took while it was restored.
+        """
+        for progress in steps:
+            await self._take(progress)
         # By the chain, not by the clock: one that is a year ahead must not expire payments that it only delays.
-        slot = self.chain.tip.slot + 1
+        slot = self.engine.tip.slot + 1
         for entry in reversed(await self._outbox.expired()):
             self._expired[entry.txid] = (_kept(entry), entry.reason)
         waiting = await self._outbox.waiting()
         done = await self._queries.executed(entry.txid for entry in waiting)
-        self._confirmed += done
+        self._mine.update(entry.txid for entry in waiting)
         for entry in waiting:
             if entry.txid in done:
                 continue
             transaction = _kept(entry)
             try:
-                self.mempool.admit(transaction, self.chain.state, slot)
+                self.mempool.admit(transaction, self.engine.state, slot)
             except TransactionError as error:
                 await self._expire([transaction], error.code)
-        if self._confirmed:
+        if done:
             self._tidy_soon()
 
     async def close(self) -> None:
@@ -107,78 +126,150 @@ class Node:
         if self._tidying is not None:
             await self._tidying
         try:
+            await self.journal.close()
             await self._tidy()
         finally:
             await self._queries.close()
 
-    # -- blocks ---------------------------------------------------------------------------------------------------
+    # -- blocks and votes -------------------------------------------------------------------------------------------
+
+    async def receive(self, block: Block) -> Progress:
+        """Take a block of somebody else. Raises BlockError or TransactionError for an invalid one, NexusError where
+        the disk holds the node up; nothing changed then."""
+        self._check_room()
+        return await self._take(self.engine.add(block, self._slot()))
+
+    async def receive_vote(self, vote: Vote) -> Progress:
+        """Take a vote of somebody else; one that is not good changes nothing."""
+        self._check_room()
+        return await self._take(self.engine.add_vote(vote))
+
+    def _check_room(self) -> None:
+        if len(self.journal) >= MAX_BEHIND:
+            self.journal.check()
 
     async def make_block(self, slot: int) -> None:
-        """Make, write and announce this validator's block of `slot`. Raises NexusError; nothing changed then."""
-        producer, chain = self.producer, self.chain
+        """Make, write and announce this validator's block of `slot`. Raises NexusError where none could be made."""
+        producer, engine = self.producer, self.engine
         assert producer is not None
-        gone = self.mempool.expire(slot)
-        if gone:
-            await self._expire(gone, "expired")
-        applied, skipped = chain.produce(
-            slot,
-            producer.identity,
-            producer.reveal,
-            lambda message: producer.sign(slot, message),
-            self.mempool.candidates(chain.state),
-        )
-        if applied is not None:  # written first: an error below must not leave it in memory alone
-            await self._write(applied)
-        for receipt in skipped:
-            if receipt.reason != "nonce_ahead" and self.mempool.drop(receipt.transaction.txid):
-                await self._expire([receipt.transaction], receipt.reason)
-
-    async def _write(self, applied: Applied) -> None:
-        height = applied.tip.height
-        trace(f"commit begin {height}")
+        await self.journal.write()
+        self.journal.check()  # a block on top of what is in memory only would leave the node before it is written
+        await self._drop_expired(slot)
         try:
-            await self._writer.apply_block(batch_of(applied, self.chain))
-        except NexusError:
-            self.chain.revert(applied)
-            raise
-        trace(f"commit end {height}")
-        beaten = self.mempool.settle(applied.receipts, self.chain.state)
-        self._confirmed += [receipt.transaction.txid for receipt in applied.receipts]
-        if self._confirmed:
+            block = duties.make_block(
+                engine,
+                producer.identity,
+                slot,
+                self.mempool.candidates(engine.state),
+                producer.reveal,
+                lambda message: producer.sign_block(slot, message),
+            )
+            progress = engine.add(block, max(slot, self._slot()))
+        except (BlockError, TransactionError) as error:
+            raise Internal(error.code, f"The block of slot {slot} was not made: {error}") from None
+        await self._take(progress)
+
+    async def cast_votes(self) -> None:
+        """Vote for every checkpoint that is due. Raises NexusError where the signing record cannot be written."""
+        producer = self.producer
+        assert producer is not None
+        while (vote := producer.vote()) is not None:
+            await self._take(self.engine.add_vote(vote))
+
+    async def _take(self, progress: Progress) -> Progress:
+        """Follow a step of the engine: at once in memory, then on disk, then to everybody."""
+        if not progress:
+            return progress
+        batch = batch_of(progress, self.engine)
+        lost = self._readmit(progress)
+        for step in progress.applied:
+            receipts = tuple(accepted.receipt for accepted in step.receipts)
+            lost += [(item, "nonce_used") for item in self.mempool.settle(receipts, self.engine.state)]
+            for receipt, _ in step.skipped:  # it would be carried, and passed by, again and again
+                if receipt.reason != "nonce_ahead" and self.mempool.drop(receipt.transaction.txid):
+                    lost.append((receipt.transaction, receipt.reason))
+        self.journal.note(progress, batch, self._events(progress, batch))
+        await self.journal.write()
+        for transaction, reason in lost:
+            await self._expire([transaction], reason)
+        await self._drop_expired(self.engine.tip.slot + 1)
+        if self.producer is not None:
+            self.producer.wake()
+        return progress
+
+    def _readmit(self, progress: Progress) -> list[tuple[SignedTransaction, str]]:
+        """What blocks executed that were taken back waits again. Returns own transactions that cannot, and why."""
+        executed = {accepted.receipt.transaction.txid for step in progress.applied for accepted in step.receipts}
+        lost: list[tuple[SignedTransaction, str]] = []
+        for undone in reversed(progress.undone):
+            for transaction in self._carried(undone.block):
+                if transaction.txid in executed or transaction.txid in self.mempool:
+                    continue
+                try:
+                    self.mempool.admit(transaction, self.engine.state, self.engine.tip.slot + 1)
+                except TransactionError as error:
+                    if transaction.txid in self._mine:
+                        lost.append((transaction, error.code))
+        return lost
+
+    def _events(self, progress: Progress, batch: Batch) -> tuple[Event, ...]:
+        """What is told of a step once it is written."""
+        sizes = {new.index: len(new.header) + len(new.body) for new in batch.added}
+        events = [Event("dag", block_id=block.id) for block in progress.added]
+        for step in progress.applied:
+            events.append(Event("block", block=self._summary(step, sizes.get(step.block.index))))
+            for accepted in step.receipts:
+                receipt = accepted.receipt
+                events.append(Event("transaction", txid=receipt.transaction.txid, text=receipt.status))
+        back = {item.txid for undone in progress.undone for item in self._carried(undone.block)}
+        events += [Event("transaction", txid=txid, text="pending") for txid in back if txid in self.mempool]
+        for address, balance in changed_balances(progress, self.engine.state).items():
+            events.append(Event("balance", address=address, units=balance))
+        if progress.undone or progress.applied or progress.final:
+            events.append(Event("dag"))
+        return tuple(events)
+
+    def _carried(self, block: DagBlock) -> list[SignedTransaction]:
+        """The transactions that a chain block had before it: those of what it merged, and its own."""
+        carriers = [*(member for member, _ in self.engine.merged(block)), block]
+        return [item for carrier in carriers if carrier.block is not None for item in carrier.block.transactions]
+
+    async def _written(self, entry: Entry) -> None:
+        """A step is on disk: tell of it, and let go what it settled."""
+        for event in entry.events:
+            self.hub.publish(event)
+        if entry.final is not None:
+            await self.retention.finalised(self.engine, entry.final, self._slot())
             self._tidy_soon()
-        self._announce(applied)
-        if beaten:
-            await self._expire(beaten, "nonce_used")
-        if height % _PRUNE_EVERY == 0 and height > UNDO_KEPT:
-            await self._writer.run(self._writer.database.prune_undo, height - UNDO_KEPT)
 
-    def _announce(self, applied: Applied) -> None:
-        self.hub.publish(Event("block", block=self._summary(applied)))
-        for receipt in applied.receipts:
-            self.hub.publish(Event("transaction", txid=receipt.transaction.txid, text=receipt.status))
-        for address, balance in changed_accounts(applied).items():
-            self.hub.publish(Event("balance", address=address, units=balance))
-
-    def _summary(self, applied: Applied) -> BlockSummary:
-        header = applied.block.header
-        encoded = header.encoded()
+    def _summary(self, step: Step, size: int | None) -> BlockSummary:
+        block = step.block
+        header = block.header
+        assert header is not None
+        assert block.block is not None
         return BlockSummary(
-            id=applied.tip.id,
-            height=applied.tip.height,
+            id=block.id,
+            height=step.height,
             slot=header.slot,
-            time_ms=self.chain.slots.begins_ms(header.slot),
+            time_ms=self.engine.slots.begins_ms(header.slot),
             creator=header.creator,
             region=VISIBLE[header.region].name,
-            transactions=len(applied.receipts),
-            failed=sum(receipt.status == "failed" for receipt in applied.receipts),
-            fees=applied.fees,
-            size=len(encoded) + len(applied.block.body()),
+            transactions=len(step.receipts),
+            failed=sum(accepted.receipt.status == "failed" for accepted in step.receipts),
+            fees=step.fees,
+            size=len(block.header_bytes) + len(block.block.body()) if size is None else size,
         )
 
     # -- the outbox -----------------------------------------------------------------------------------------------
 
+    async def _drop_expired(self, slot: int) -> None:
+        """What can no longer be executed in `slot` or later waits in vain."""
+        if gone := self.mempool.expire(slot):
+            await self._expire(gone, "expired")
+
     async def _expire(self, transactions: list[SignedTransaction], reason: str) -> None:
         for transaction in transactions:
+            self._mine.discard(transaction.txid)
             self._expired[transaction.txid] = (transaction, reason)
             self.hub.publish(Event("transaction", txid=transaction.txid, text="expired"))
         while len(self._expired) > 1_000:
@@ -200,11 +291,12 @@ class Node:
             _log.warning("the outbox could not be tidied: %s", error.message)
 
     async def _tidy(self) -> None:
-        """Forget outbox entries once their blocks are safe from a power cut: the chain's WAL is synced only here."""
-        txids, self._confirmed = self._confirmed, []
+        """Forget outbox entries once their blocks are final and safe from a power cut: the WAL is synced only here."""
+        txids = await self._queries.executed(self._mine, self.retention.final_height)
         if txids:
             await self._writer.run(self._writer.database.sync)
             await self._outbox.remove(txids)
+            self._mine -= txids
 
     # -- the interface ----------------------------------------------------------------------------------------------
 
@@ -214,19 +306,19 @@ class Node:
 
     async def status(self) -> Status:
         """See NodeApi."""
-        chain = self.chain
+        engine = self.engine
         if self.producer is not None:
             self.producer.clock_is_plausible()
         return Status(
             network=network_info(self.genesis),
             mode="producing" if self.producer is not None else "following",
-            height=chain.tip.height,
-            tip=chain.tip.id,
-            tip_slot=chain.tip.slot,
+            height=engine.tip.height,
+            tip=engine.tip.id,
+            tip_slot=engine.tip.slot,
             current_slot=self._slot(),
-            final_height=chain.tip.height if len(chain.table.validators) == 1 else 0,
-            epoch=chain.slots.epoch_of(chain.tip.slot),
-            accounts=len(chain.state.rows(bank.ACCOUNTS)),
+            final_height=self.retention.final_height,
+            epoch=engine.slots.epoch_of(engine.tip.slot),
+            accounts=len(engine.state.rows(bank.ACCOUNTS)),
             mempool_transactions=len(self.mempool),
             mempool_bytes=self.mempool.bytes,
             peers=0,
@@ -240,7 +332,7 @@ class Node:
 
     async def account(self, address: bytes) -> AccountView:
         """See NodeApi."""
-        state, mempool = self.chain.state, self.mempool
+        state, mempool = self.engine.state, self.mempool
         balance, nonce = bank.account(state, address)
         pending_out = mempool.pending_out(state, address)
         return AccountView(
@@ -264,7 +356,7 @@ class Node:
         if await self._is_known(transaction.txid):
             return known
         try:
-            self.mempool.examine(transaction, self.chain.state, self._slot())
+            self.mempool.examine(transaction, self.engine.state, self._slot())
         except TransactionError as error:
             # The same one may have come twice, and be waiting or in a block since we looked.
             if await self._is_known(transaction.txid):
@@ -274,13 +366,14 @@ class Node:
         expiry = transaction.body.expiry
         added = await self._outbox.add(OutboxEntry(transaction.txid, transaction.wid, raw, expiry, self._clock()))
         try:
-            self.mempool.admit(transaction, self.chain.state, self._slot())
+            self.mempool.admit(transaction, self.engine.state, self._slot())
         except TransactionError as error:
             if await self._is_known(transaction.txid):
                 return known
             if added:
                 await self._outbox.remove([transaction.txid])
             raise _refused(error) from None
+        self._mine.add(transaction.txid)
         self._expired.pop(transaction.txid, None)
         self.hub.publish(Event("transaction", txid=transaction.txid, text="pending"))
         if self.producer is not None:
@@ -289,13 +382,15 @@ class Node:
 
     async def _is_known(self, txid: bytes) -> bool:
         """Whether a transaction waits or was executed."""
-        return txid in self.mempool or await self._queries.transaction(txid) is not None
+        if txid in self.mempool or self.journal.find(txid) is not None:
+            return True
+        return await self._queries.transaction(txid) is not None
 
     async def transaction(self, txid: bytes) -> TransactionView | None:
         """See NodeApi."""
-        waiting = self.mempool.get(txid)
+        waiting = self.mempool.get(txid) or self.journal.find(txid)
         if waiting is not None:
-            return waiting_view(waiting, self.genesis.parameters, self.chain.state)
+            return waiting_view(waiting, self.genesis.parameters, self.engine.state)
         found = await self._queries.transaction(txid)
         if found is None and txid in self._expired:
             return expired_view(*self._expired[txid])
@@ -308,8 +403,8 @@ class Node:
         wanted = set(addresses)
         # The waiting ones before the page: one that gets into a block meanwhile is then in both, and never in neither.
         top = [
-            waiting_view(item, self.genesis.parameters, self.chain.state)
-            for item in self.mempool.transactions()
+            waiting_view(item, self.genesis.parameters, self.engine.state)
+            for item in (*self.journal.unwritten(), *self.mempool.transactions())
             if _touches(item, wanted)
         ]
         top.reverse()
@@ -327,9 +422,27 @@ class Node:
         """See NodeApi."""
         return await self._queries.blocks(before, limit)
 
+    async def dag(self, before_slot: int | None = None, limit: int = 60) -> DagView:
+        """See NodeApi."""
+        view = await self._queries.dag(before_slot, limit)
+        final, justified = checkpoint_views(self.engine)
+        return replace(view, final=final, justified=justified)
+
+    async def dag_block(self, block_id: bytes) -> DagBlockView | None:
+        """See NodeApi."""
+        return await self._queries.dag_block(block_id)
+
+    async def find_blocks(self, prefix: str) -> tuple[bytes, ...]:
+        """See NodeApi."""
+        return await self._queries.find_blocks(prefix)
+
+    async def finality(self) -> FinalityView:
+        """See NodeApi."""
+        return finality_view(self.engine)
+
     async def places(self) -> tuple[Place, ...]:
         """See NodeApi."""
-        return places_of(self.chain)
+        return places_of(self.engine.state)
 
     async def verify(self) -> VerifyReport:
         """See NodeApi."""
@@ -344,7 +457,7 @@ class Node:
         self.stop_requested.set()
 
     def _slot(self) -> int:
-        return self.chain.slots.slot_at(self._clock())
+        return self.engine.slots.slot_at(self._clock())
 
     def _tell_alert(self, alert: Alert) -> None:
         self.hub.publish(Event("alert", alert=alert))
@@ -369,13 +482,16 @@ def _touches(transaction: SignedTransaction, wanted: set[bytes]) -> bool:
     return transaction.sender in wanted or any(address in wanted for address, _ in effects_of(transaction.body).outputs)
 
 
-def places_of(chain: Chain) -> tuple[Place, ...]:
+def places_of(state: State) -> tuple[Place, ...]:
     """All named places of the sum."""
-    state = chain.state
-    accounts = sum(balance for balance in (bank.account(state, key)[0] for key in state.rows(bank.ACCOUNTS)))
+    held: dict[str, int] = {}
+    for name, table in TABLES.items():
+        if name not in (bank.ACCOUNTS, staking.STAKES, pools.POOLS):
+            held[name] = sum(table.holds(record) for record in state.rows(name).values())
     return (
-        Place("accounts", "accounts", accounts),
+        Place("accounts", "accounts", sum(bank.account(state, key)[0] for key in state.rows(bank.ACCOUNTS))),
         *(Place(name, "reserve", pools.units(state, name)) for name in pools.RESERVES),
         *(Place(name, "service", pools.units(state, name)) for name in pools.SERVICES),
-        Place("stakes", "stake", sum(item.stake for item in stakes.validators(state))),
+        Place("stakes", "stake", sum(item.stake for item in staking.validators(state))),
+        *(Place(name, "other", units) for name, units in sorted(held.items()) if units),
     )

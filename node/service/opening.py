@@ -10,15 +10,17 @@ from dataclasses import dataclass
 
 from node.api.errors import Damaged, Refused
 from node.api.server import ApiServer
-from node.consensus.chain import Chain
+from node.consensus.engine import Engine
+from node.ledger import staking
 from node.ledger.genesis import Genesis
 from node.ledger.signatures import is_good_key, supports_ml_dsa
-from node.ledger.stakes import Validator
+from node.ledger.staking import Validator
 from node.profile.paths import ProfilePaths
 from node.service.clock import system_clock
-from node.service.core import load_chain
 from node.service.node import Node
 from node.service.production import Producer
+from node.service.restoring import open_engine
+from node.service.retention import Keep, Retention, final_height_of
 from node.service.trace import open_trace, trace
 from node.service.validator_key import load_validator_key
 from node.storage.lock import FolderLock
@@ -38,6 +40,8 @@ class ServiceSettings:
     accept_long_gap: bool = False
     check: str = "auto"
     numpy: bool = True
+    keep_bodies_hours: int = 24  # of blocks below the final ones; 0 for ever
+    keep_history_days: int = 0  # of the chain; 0 for ever
     serve: bool = True  # answer on the profile's Unix socket
 
 
@@ -68,19 +72,22 @@ async def open_service(
         _check_abilities(genesis)
         writer = await ChainWriter.open(paths.chain_db, check=settings.check)
         stack.push_async_callback(writer.close)
-        chain = await writer.run(load_chain, genesis, writer.database, numpy=settings.numpy)
+        engine, steps = await writer.run(open_engine, genesis, writer.database, numpy=settings.numpy)
+        engine.awake_since = engine.slots.slot_at(clock())
         outbox = Outbox.open(paths.outbox_db)
         stack.push_async_callback(outbox.close)
         queries = await Queries.open(paths)
-        node = Node(genesis, chain, writer, outbox, queries, clock)
+        keep = Keep(settings.keep_bodies_hours * 3_600_000, settings.keep_history_days * 86_400_000)
+        retention = Retention(writer, keep, final_height_of(writer.database))
+        node = Node(genesis, engine, writer, outbox, queries, retention, clock)
         stack.push_async_callback(node.close)
-        await node.recover_outbox()
+        await node.recover(steps)
         if settings.produce:
-            node.producer = _producer(paths, node, chain, clock, settings)
+            node.producer = _producer(paths, node, engine, clock, settings)
         trace("recovery end")
         report = _report(writer, node)
         if node.producer is not None:
-            task = asyncio.create_task(node.producer.run(node.make_block), name="producer")
+            task = asyncio.create_task(node.producer.run(node.make_block, node.cast_votes), name="producer")
             task.add_done_callback(lambda task: _mourn(task, node))
             stack.push_async_callback(_cancel, task)
         if settings.serve:
@@ -104,13 +111,14 @@ def _check_abilities(genesis: Genesis) -> None:
 
 
 def _producer(
-    paths: ProfilePaths, node: Node, chain: Chain, clock: Callable[[], int], settings: ServiceSettings
+    paths: ProfilePaths, node: Node, engine: Engine, clock: Callable[[], int], settings: ServiceSettings
 ) -> Producer | None:
     """This profile's validator, or None where it has no key that the chain knows."""
     key = load_validator_key(paths.validator_key)
     if key is None:
         return None
-    mine = next((item for item in chain.table.validators if item.consensus_key == key.public_key), None)
+    validators = staking.validators(engine.state)
+    mine = next((item for item in validators if item.consensus_key == key.public_key), None)
     if mine is None:
         node.alerts.put(
             "validator_unknown",
@@ -119,13 +127,13 @@ def _producer(
         )
         return None
     record = SigningRecord.open(paths.signing_record, key.public_key)
-    _warn_of_last_epoch(node, mine, chain)
-    return Producer(chain, node.mempool, mine.id, key, record, clock, node.alerts, settings.accept_long_gap)
+    _warn_of_last_epoch(node, mine, engine)
+    return Producer(engine, node.mempool, mine.id, key, record, clock, node.alerts, settings.accept_long_gap)
 
 
-def _warn_of_last_epoch(node: Node, validator: Validator, chain: Chain) -> None:
+def _warn_of_last_epoch(node: Node, validator: Validator, engine: Engine) -> None:
     """A reveal chain lasts 2¹⁶ epochs; its end must not come as a surprise."""
-    left = validator.first_epoch + (1 << 16) - chain.slots.epoch_of(chain.tip.slot)
+    left = validator.first_epoch + (1 << 16) - engine.slots.epoch_of(engine.tip.slot)
     if left < 1 << 12:
         node.alerts.put(
             "reveals_running_out",

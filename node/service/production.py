@@ -1,7 +1,7 @@
-"""Making blocks: the slot loop of a validator (protocol section 4, "A quiet network is silent").
+"""The duties of a validator in time: the slot loop and votes (protocol section 4, "A quiet network is silent").
 
-A block is made when a transaction waits, and in heartbeat slots. Between them the loop sleeps until woken: an idle node
-burns nothing.
+A block is made while there is something to do, and in heartbeat slots. Between them the loop sleeps until woken: an
+idle node burns nothing. What is to be signed is in the signing record before the signature exists.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from node.api.errors import NexusError, Refused
-from node.consensus.chain import Chain
+from node.consensus import duties
+from node.consensus.engine import Engine
+from node.consensus.tables import Table
+from node.consensus.votes import Vote
 from node.mempool.pool import Mempool
 from node.service.alerts import Alerts
 from node.service.validator_key import ValidatorKey
@@ -31,7 +34,7 @@ class Producer:
 
     def __init__(
         self,
-        chain: Chain,
+        engine: Engine,
         mempool: Mempool,
         identity: bytes,
         key: ValidatorKey,
@@ -41,7 +44,7 @@ class Producer:
         accept_long_gap: bool,
     ) -> None:
         self.identity = identity
-        self._chain = chain
+        self._engine = engine
         self._mempool = mempool
         self._key = key
         self._record = record
@@ -51,13 +54,28 @@ class Producer:
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
-        """Something waits for a block."""
+        """Something waits for a block, or the tip moved."""
         self._wake.set()
 
-    def sign(self, slot: int, message: bytes) -> bytes:
+    def sign_block(self, slot: int, message: bytes) -> bytes:
         """A signature for the block of `slot`, once the slot is on disk in the signing record."""
         self._record.record_block(slot)
         return self._key.sign(message)
+
+    def vote(self) -> Vote | None:
+        """The vote that is due after the newest tip, if any; its source and target are on disk when it returns.
+
+        Raises Refused or Damaged where the record cannot be written: then there is no vote.
+        """
+        target = duties.target_to_vote(self._engine, *(max(0, number) for number in self._record.vote))
+        if target is None:
+            return None
+
+        def sign(digest: bytes) -> bytes:
+            self._record.record_vote(target.source.number, target.number)
+            return self._key.sign_digest(digest)
+
+        return duties.make_vote(self._engine, self.identity, target, sign)
 
     def reveal(self, number: int) -> bytes:
         """This epoch's preimage. Raises Refused when the chain of them is used up."""
@@ -67,27 +85,36 @@ class Producer:
             raise Refused("reveals_used_up", f"{error} No blocks are made; payments are kept.") from None
 
     def next_slot(self) -> int | None:
-        """The slot of the next block: soon when something waits, else a heartbeat; None where no slot is led."""
-        chain = self._chain
-        first = max(chain.tip.slot, self._record.slot, 0) + 1
-        now = chain.slots.slot_at(self._clock())
-        if self._mempool.has_candidates(chain.state):
-            slot = max(first, now)
-            for candidate in range(slot, slot + _LOOK_AHEAD):
-                if chain.leads(self.identity, candidate) is not None:
-                    return candidate
-            return None
-        slot = max(first, now) - 1  # the slot that runs counts: its heartbeat is due now
-        for _ in range(_LOOK_AHEAD):
-            slot = chain.slots.next_heartbeat(slot)
-            if chain.leads(self.identity, slot) is not None:
-                return slot
+        """The slot of the next block: soon while there is something to do, else a heartbeat; None where none is led."""
+        engine, slots = self._engine, self._engine.slots
+        first = max(engine.tip.slot + 1, self._record.slot + 1, slots.slot_at(self._clock()), 1)
+        if duties.is_busy(engine, self._waiting()):
+            step = 1 << duties.sparse(engine)
+            busy = self._led(first + -first % step, step)
+        else:
+            busy = None
+        beat = self._led(slots.next_heartbeat(first - 1), slots.heartbeat_slots)
+        return min((slot for slot in (busy, beat) if slot is not None), default=None)
+
+    def _waiting(self) -> bool:
+        return self._mempool.has_candidates(self._engine.state)
+
+    def _led(self, slot: int, step: int) -> int | None:
+        """The first of the slots `slot`, `slot` + `step`, … that this validator leads."""
+        seats = range(self._engine.parameters.seats)
+        tables: dict[bool, Table] = {}  # of the epoch of the tip, and of all later ones: a chain turns its tables once
+        for candidate in range(slot, slot + _LOOK_AHEAD * step, step):
+            later = self._engine.slots.epoch_of(candidate) > self._engine.view.epoch
+            if later not in tables:
+                tables[later] = duties.table_for(self._engine, candidate)
+            if any(tables[later].leader(candidate, seat) == self.identity for seat in seats):
+                return candidate
         return None
 
     def clock_is_plausible(self) -> bool:
         """Whether blocks may be made by this clock; raises or clears the alerts that say otherwise."""
-        chain, now = self._chain, self._clock()
-        last = chain.slots.begins_ms(max(chain.tip.slot, self._record.slot, 0))
+        engine, now = self._engine, self._clock()
+        last = engine.slots.begins_ms(max(engine.tip.slot, self._record.slot, 0))
         if now + _CLOCK_SLACK_MS < last:
             days = (last - now) // 86_400_000
             self._alerts.put(
@@ -111,31 +138,33 @@ class Producer:
         self._alerts.clear("clock_ahead")
         return True
 
-    async def run(self, make: Callable[[int], Awaitable[None]]) -> None:
-        """Make blocks until cancelled."""
+    async def run(self, make: Callable[[int], Awaitable[None]], vote: Callable[[], Awaitable[None]]) -> None:
+        """Vote and make blocks until cancelled. What fails is told, and tried again."""
         failure = ""
         while True:
             self._wake.clear()
             if not self.clock_is_plausible():
                 await self._sleep(_RETRY_S)
                 continue
-            slot = self.next_slot()
-            if slot is None:
-                await self._sleep(_LONGEST_SLEEP_S)
-                continue
-            wait_ms = self._chain.slots.begins_ms(slot) - self._clock()
-            if wait_ms > 0:
-                await self._sleep(wait_ms / 1000)
-                continue
             try:
+                await vote()
+                slot = self.next_slot()
+                if slot is None:
+                    await self._sleep(_LONGEST_SLEEP_S)
+                    continue
+                wait_ms = self._engine.slots.begins_ms(slot) - self._clock()
+                if wait_ms > 0:
+                    await self._sleep(wait_ms / 1000)
+                    continue
                 await make(slot)
             except NexusError as error:
-                _log.error("block of slot %d: %s", slot, error.message)
+                _log.error("%s", error.message)
                 self._alerts.put(error.code, "error", error.message, error.hint)
                 failure = error.code
                 await asyncio.sleep(_RETRY_S)
             else:
                 self._alerts.clear(failure)
+                failure = ""
 
     async def _sleep(self, seconds: float) -> None:
         try:

@@ -20,7 +20,10 @@ from node.api.records import (
     Alert,
     BlockSummary,
     BlockView,
+    DagBlockView,
+    DagView,
     Event,
+    FinalityView,
     HistoryPage,
     NetworkInfo,
     Place,
@@ -59,7 +62,7 @@ class ReadOnlyNode:
 
     async def status(self) -> Status:
         """See NodeApi."""
-        height, tip, slot, accounts, validators = await self._queries.counts()
+        height, tip, slot, final, accounts, _ = await self._queries.counts()
         waiting = [view for view in self._kept.values() if view.status == "pending"]
         now = self._clock()
         return Status(
@@ -69,7 +72,7 @@ class ReadOnlyNode:
             tip=tip,
             tip_slot=slot,
             current_slot=self._queries.slots.slot_at(now),
-            final_height=height if validators == 1 else 0,
+            final_height=final,
             epoch=self._queries.slots.epoch_of(slot),
             accounts=accounts,
             mempool_transactions=len(waiting),
@@ -131,6 +134,30 @@ class ReadOnlyNode:
     async def blocks(self, before: int | None = None, limit: int = 20) -> tuple[BlockSummary, ...]:
         """See NodeApi."""
         return await self._queries.blocks(before, limit)
+
+    async def dag(self, before_slot: int | None = None, limit: int = 60) -> DagView:
+        """See NodeApi."""
+        finality = await self.finality()
+        view = await self._queries.dag(before_slot, limit)
+        return replace(view, final=finality.final, justified=finality.justified)
+
+    async def dag_block(self, block_id: bytes) -> DagBlockView | None:
+        """See NodeApi."""
+        return await self._queries.dag_block(block_id)
+
+    async def find_blocks(self, prefix: str) -> tuple[bytes, ...]:
+        """See NodeApi."""
+        return await self._queries.find_blocks(prefix)
+
+    async def finality(self) -> FinalityView:
+        """See NodeApi. Restores the engine from the files, since only it can tell what is justified."""
+        return await asyncio.to_thread(self._finality)
+
+    def _finality(self) -> FinalityView:
+        from node.service.finality import finality_view
+        from node.service.restoring import read_engine
+
+        return finality_view(read_engine(self._queries.path, self._queries.genesis))
 
     async def places(self) -> tuple[Place, ...]:
         """See NodeApi."""

@@ -19,7 +19,7 @@ from node.storage.faults import translated
 from node.storage.files import write_durably
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurveSignatureAlgorithm
 
 _FORMAT = "nexus validator key 1"
 
@@ -39,12 +39,24 @@ class ValidatorKey:
         return f"ValidatorKey({self.public_key.hex()})"
 
     def sign(self, message: bytes) -> bytes:
-        """64 bytes r‖s, low-s, over a 32-byte hash. The signing record must know of it first."""
+        """64 bytes r‖s, low-s, of a message, for blocks. The signing record must know of it first."""
         from cryptography.hazmat.primitives.asymmetric import ec
-        from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
         from cryptography.hazmat.primitives.hashes import SHA256
 
-        r, s = decode_dss_signature(self._key.sign(message, ec.ECDSA(SHA256())))
+        return self._sign(message, ec.ECDSA(SHA256()))
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        """The same of 32 bytes that are a digest already, for votes."""
+        from cryptography.hazmat.primitives.asymmetric import ec
+        from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+        from cryptography.hazmat.primitives.hashes import SHA256
+
+        return self._sign(digest, ec.ECDSA(Prehashed(SHA256())))
+
+    def _sign(self, message: bytes, algorithm: EllipticCurveSignatureAlgorithm) -> bytes:
+        from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+        r, s = decode_dss_signature(self._key.sign(message, algorithm))
         return low_s(r.to_bytes(32) + s.to_bytes(32))
 
 

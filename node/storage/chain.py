@@ -11,26 +11,22 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import RLock
 
-from node.api.errors import Internal, NexusError
-from node.storage import database, pruning, rows
+from node.api.errors import Internal
+from node.storage import database, pruning
 from node.storage.faults import translated
-from node.storage.records import Batch, DagRow, MetaValue, OpenReport, StoredBlock, StoredTransaction, Tip
-from node.storage.rows import StateChange, StateRow
+from node.storage.reader import ChainReader
+from node.storage.records import Batch, MetaValue, OpenReport
+from node.storage.rows import StateRow
 from node.storage.writing import SET_STATE, SET_WAVE, checked_buckets, state_rows, write_batch
 
-_AT_ONCE = 2_000
 
-
-class ChainDatabase:
+class ChainDatabase(ChainReader):
     """The one writing connection to `chain.db`."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection, report: OpenReport) -> None:
-        self.path = path
+        super().__init__(path, connection)
         self.report = report
-        self._connection = connection
-        self._lock = RLock()
 
     @classmethod
     def open(cls, path: Path, *, check: str = "auto") -> ChainDatabase:
@@ -64,8 +60,6 @@ class ChainDatabase:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
-
-    # -- writing --------------------------------------------------------------------------------------------------
 
     def write_genesis(
         self,
@@ -137,95 +131,6 @@ class ChainDatabase:
                 os.fsync(number)
             finally:
                 os.close(number)
-
-    # -- reading --------------------------------------------------------------------------------------------------
-
-    def meta(self, name: str) -> MetaValue | None:
-        """A value of the `meta` table: "genesis", "rule_version", or one of the service's own."""
-        with self._lock, translated(self.path):
-            return database.read_meta(self._connection, name)
-
-    def tip(self) -> Tip | None:
-        """The newest block of the selected chain, None while there is only the genesis state."""
-        with self._lock, translated(self.path):
-            return rows.read_tip(self._connection)
-
-    def dag(self) -> list[DagRow]:
-        """The blocks that the DAG keeps, by index. Raises ValueError or TypeError where one cannot be read."""
-        with self._lock, translated(self.path):
-            return list(rows.read_dag(self._connection))
-
-    def chain(self) -> list[tuple[int, int]]:
-        """(height, index) of the kept blocks of the selected chain, oldest first."""
-        with self._lock, translated(self.path):
-            return list(rows.read_chain(self._connection))
-
-    def votes(self) -> tuple[bytes, ...]:
-        """The votes that were heard and are not settled yet."""
-        with self._lock, translated(self.path):
-            return rows.read_votes(self._connection)
-
-    def changes(self, height: int) -> tuple[StateChange, ...] | None:
-        """The state records a chain block changed with their values before it, None when pruned."""
-        with self._lock, translated(self.path):
-            return rows.read_changes(self._connection, height)
-
-    def load_state(self, ordered: bool = False) -> Iterator[StateRow]:
-        """All state records, bucket by bucket in ascending order of table and key if `ordered` (slower).
-
-        They belong to one block only if nothing is written before the last one is taken.
-        """
-        with self._lock, translated(self.path):
-            order = " ORDER BY bucket, tbl, key" if ordered else ""
-            cursor = self._connection.execute("SELECT tbl, key, value FROM state" + order)
-        while True:
-            with self._lock, translated(self.path):
-                found = cursor.fetchmany(_AT_ONCE)
-            if not found:
-                return
-            yield from found
-
-    def load_waves(self) -> dict[int, bytes]:
-        """The stored bucket waves; a bucket never written is absent (all zero)."""
-        with self._lock, translated(self.path):
-            return rows.read_waves(self.path, self._connection)
-
-    def block(self, height: int | None = None, block_id: bytes | None = None) -> StoredBlock | None:
-        """A block of the selected chain by height or by id; the tip when neither is given."""
-        with self._lock, translated(self.path):
-            return rows.read_block(self._connection, height, block_id)
-
-    def dag_block(self, index: int | None = None, block_id: bytes | None = None) -> DagRow | None:
-        """A kept block by index or id, in the DAG or left over from it."""
-        with self._lock, translated(self.path):
-            return rows.read_dag_block(self._connection, index, block_id)
-
-    def blocks(self, first: int = 0) -> Iterator[StoredBlock]:
-        """Every kept block of the selected chain from height `first` upwards."""
-        for height, _ in self.chain():
-            block = self.block(height) if height >= first else None
-            if block is not None:
-                yield block
-
-    def transaction(self, txid: bytes) -> StoredTransaction | None:
-        """An executed transaction by txid."""
-        with self._lock, translated(self.path):
-            return rows.read_transaction(self._connection, txid)
-
-    def has_transaction(self, txid: bytes) -> bool:
-        """Whether a transaction was executed: a look-up in one index."""
-        with self._lock, translated(self.path):
-            row = self._connection.execute("SELECT 1 FROM transactions WHERE txid = ?", (txid,)).fetchone()
-            return row is not None
-
-    def integrity_problems(self, full: bool = True) -> list[str]:
-        """What SQLite's check of the whole file complains about; empty when all is well."""
-        with self._lock:
-            try:
-                with translated(self.path):
-                    return database.integrity_problems(self._connection, full)
-            except NexusError as error:
-                return [error.message]
 
     def size_bytes(self) -> int:
         """Bytes on disk, the WAL included."""

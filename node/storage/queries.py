@@ -112,16 +112,17 @@ class Queries:
         balance, nonce = cast("tuple[int, int]", self._record(rows[0][0])) if rows else bank.NO_ACCOUNT
         return AccountView(address, bool(rows), balance, nonce, nonce, balance, 0, 0)
 
-    async def executed(self, txids: Iterable[bytes]) -> frozenset[bytes]:
-        """Those of some transactions that are in a block."""
+    async def executed(self, txids: Iterable[bytes], up_to: int = _NO_BOUND) -> frozenset[bytes]:
+        """Those of some transactions that the chain executed, at or below a height."""
         wanted = tuple(txids)
         found: set[bytes] = set()
         for start in range(0, len(wanted), _AT_ONCE):
             some = wanted[start : start + _AT_ONCE]
             marks = ",".join("?" * len(some))
-            found.update(
-                row[0] for row in await self._rows(f"SELECT txid FROM transactions WHERE txid IN ({marks})", some)
+            rows = await self._rows(
+                f"SELECT txid FROM transactions WHERE txid IN ({marks}) AND height <= ?", (*some, up_to)
             )
+            found.update(row[0] for row in rows)
         return frozenset(found)
 
     async def transaction(self, txid: bytes) -> TransactionView | None:

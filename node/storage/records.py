@@ -79,6 +79,7 @@ class NewBlock:
     index: int
     block_id: bytes
     slot: int
+    height: int  # on its own selected chain
     header: bytes
     body: bytes
     colouring: Colouring
@@ -93,6 +94,7 @@ class ChainBlock:
     """A block of the selected chain with what executing it did.
 
     `changes` holds each (table, key) once, with its net effect; their old values are the block's undo record.
+    `active_set` is that of the state after a checkpoint's block, from which later tables are made; opaque here.
     """
 
     height: int
@@ -101,6 +103,7 @@ class ChainBlock:
     fees: int
     receipts: tuple[Receipt, ...]
     changes: tuple[Change, ...]
+    active_set: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,7 @@ class DagRow:
     index: int
     block_id: bytes
     slot: int
+    height: int  # on its own selected chain
     dag: bool
     merged: int | None  # height of the chain block that merged it; its own on the chain
     blue: bool | None  # as that block judged it
@@ -171,6 +175,7 @@ class StoredBlock:
     failed: int
     header: bytes
     body: bytes | None  # None where it was pruned
+    active_set: bytes | None
     txids: tuple[bytes, ...]  # of what it accepted, in order of execution
 
 

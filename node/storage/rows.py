@@ -18,10 +18,12 @@ WAVE_BYTES = 2_048
 StateRow = tuple[str, bytes, bytes]
 StateChange = tuple[str, bytes, bytes | None]
 
-_DAG = """SELECT b.idx, b.id, b.slot, b.dag, b.merged, b.blue, b.disqualified, b.late, b.colouring, b.header, o.body
+_DAG = """SELECT b.idx, b.id, b.slot, b.height, b.dag, b.merged, b.blue, b.disqualified, b.late, b.colouring, b.header,
+    o.body
     FROM blocks b LEFT JOIN bodies o ON o.idx = b.idx """
 _CHAIN = """SELECT c.height, b.idx, b.id, b.slot, c.epoch, c.fees, c.transactions, c.failed, b.header, o.body,
-    c.first_transaction FROM chain c JOIN blocks b ON b.idx = c.block LEFT JOIN bodies o ON o.idx = b.idx """
+    c.active_set, c.first_transaction FROM chain c JOIN blocks b ON b.idx = c.block
+    LEFT JOIN bodies o ON o.idx = b.idx """
 RAW = "CASE WHEN t.raw IS NULL THEN substr(o.body, t.start + 1, t.length) ELSE t.raw END"
 _TRANSACTION = f"""SELECT t.txid, t.wid, {RAW}, t.height, t.position, t.carrier, t.status, t.reason, t.fee
     FROM transactions t LEFT JOIN bodies o ON o.idx = t.carrier """
@@ -48,10 +50,14 @@ def read_block(
         row = connection.execute(_CHAIN + "ORDER BY c.height DESC LIMIT 1").fetchone()
     if row is None:
         return None
+    first, count = row[11], row[6]
     txids = connection.execute(
-        "SELECT txid FROM transactions WHERE id >= ? AND id < ? ORDER BY id", (row[10], row[10] + row[6])
+        "SELECT txid FROM transactions WHERE id >= ? AND id < ? ORDER BY id", (first, first + count)
     )
-    return StoredBlock(*row[:10], tuple(txid for (txid,) in txids))
+    height, index, found, slot, epoch, fees, _, failed, header, body, active = row[:11]
+    return StoredBlock(
+        height, index, found, slot, epoch, fees, count, failed, header, body, active, tuple(txid for (txid,) in txids)
+    )
 
 
 def read_dag(connection: sqlite3.Connection) -> Iterator[DagRow]:
@@ -72,11 +78,12 @@ def read_dag_block(
 
 
 def _dag_row(row: tuple[Any, ...]) -> DagRow:
-    index, block_id, slot, dag, merged, blue, disqualified, late, colouring, header, body = row
+    index, block_id, slot, height, dag, merged, blue, disqualified, late, colouring, header, body = row
     return DagRow(
         index=index,
         block_id=block_id,
         slot=slot,
+        height=height,
         dag=bool(dag),
         merged=merged,
         blue=None if blue is None else bool(blue),
@@ -91,6 +98,14 @@ def _dag_row(row: tuple[Any, ...]) -> DagRow:
 def read_chain(connection: sqlite3.Connection) -> Iterator[tuple[int, int]]:
     """(height, index) of the kept blocks of the selected chain, oldest first."""
     yield from connection.execute("SELECT height, block FROM chain ORDER BY height")
+
+
+def read_active_sets(connection: sqlite3.Connection) -> Iterator[tuple[bytes, bytes]]:
+    """(block id, active set) of the checkpoints' blocks among the chain blocks that the DAG keeps."""
+    yield from connection.execute(
+        "SELECT b.id, c.active_set FROM chain c JOIN blocks b ON b.idx = c.block "
+        "WHERE c.active_set IS NOT NULL AND b.dag = 1"
+    )
 
 
 def read_state(connection: sqlite3.Connection, ordered: bool = False) -> Iterator[StateRow]:

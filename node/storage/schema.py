@@ -32,6 +32,7 @@ MIGRATIONS: tuple[Migration, ...] = (
                 idx INTEGER PRIMARY KEY,
                 id BLOB NOT NULL,
                 slot INTEGER NOT NULL,
+                height INTEGER NOT NULL,
                 dag INTEGER NOT NULL,
                 merged INTEGER,
                 blue INTEGER,
@@ -53,7 +54,8 @@ MIGRATIONS: tuple[Migration, ...] = (
                 fees INTEGER NOT NULL,
                 transactions INTEGER NOT NULL,
                 failed INTEGER NOT NULL,
-                first_transaction INTEGER NOT NULL)""",
+                first_transaction INTEGER NOT NULL,
+                active_set BLOB)""",
             """CREATE TABLE transactions (
                 id INTEGER PRIMARY KEY,
                 txid BLOB NOT NULL,

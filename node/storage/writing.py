@@ -73,12 +73,13 @@ def checked_buckets(buckets: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int,
 def _add_blocks(connection: sqlite3.Connection, blocks: Iterable[NewBlock]) -> None:
     blocks = tuple(blocks)
     connection.executemany(
-        "INSERT INTO blocks VALUES (?, ?, ?, 1, NULL, NULL, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO blocks VALUES (?, ?, ?, ?, 1, NULL, NULL, ?, ?, ?, ?, ?, ?, ?)",
         (
             (
                 block.index,
                 block.block_id,
                 block.slot,
+                block.height,
                 block.disqualified,
                 block.late,
                 block.transactions,
@@ -144,7 +145,7 @@ def _apply_all(connection: sqlite3.Connection, applied: tuple[ChainBlock, ...], 
 def _apply(connection: sqlite3.Connection, block: ChainBlock, colouring: Colouring, first: int, net: _Net) -> None:
     receipts = block.receipts
     connection.execute(
-        "INSERT INTO chain VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO chain VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             block.height,
             block.index,
@@ -153,6 +154,7 @@ def _apply(connection: sqlite3.Connection, block: ChainBlock, colouring: Colouri
             len(receipts),
             sum(receipt.status == FAILED for receipt in receipts),
             first,
+            block.active_set,
         ),
     )
     connection.executemany(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from node.api.records import Alert
+from node.consensus import duties
 from node.ledger.genesis import Allocation, Genesis
 from node.profile.paths import ProfilePaths
 from node.service.founding import found_network
@@ -82,6 +83,11 @@ async def confirmed(node: Node, txid: bytes, status: str = "done") -> None:
     async with asyncio.timeout(20.0):
         while (view := await node.transaction(txid)) is None or view.status != status:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+
+
+async def at_rest(node: Node) -> None:
+    """Wait until all that was executed is final, the certificate of that is in a block, and everything is written."""
+    await until(lambda: not len(node.journal) and not duties.is_busy(node.engine, len(node.mempool) > 0))
 
 
 def alert(node: Node, code: str) -> Alert | None:

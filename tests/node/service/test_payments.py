@@ -12,11 +12,11 @@ from node.api.records import TransactionView
 from node.encoding.amounts import SUPPLY
 from node.ledger.execution import REASONS
 from node.ledger.types import SignedTransaction
-from node.service import production
+from node.service import journal, production
 from node.service.node import Node
 from node.storage.outbox import Outbox, OutboxEntry
-from node.storage.records import BlockBatch
-from tests.node.service.service_world import Place, alert, confirmed, until
+from node.storage.records import Batch
+from tests.node.service.service_world import STAKER, Place, alert, at_rest, confirmed, until
 from tests.node.world import NXT, key, stranger
 
 
@@ -26,10 +26,11 @@ async def test_a_payment_is_confirmed_and_survives_a_restart(place: Place) -> No
         submission = await node.submit(payment.raw)
         assert (submission.txid, submission.wid, submission.known) == (payment.txid, payment.wid, False)
         await confirmed(node, payment.txid)
-        before = await node.transaction(payment.txid), await node.account(key(1).address), node.chain.tip
+        await at_rest(node)
+        before = await node.transaction(payment.txid), await node.account(key(1).address), node.engine.tip
         assert (await node.verify()).ok
     async with place.node() as node:
-        assert before == (await node.transaction(payment.txid), await node.account(key(1).address), node.chain.tip)
+        assert before == (await node.transaction(payment.txid), await node.account(key(1).address), node.engine.tip)
         view, account, _ = before
         assert view is not None
         assert (view.status, view.memo, view.fee, view.height) == ("done", "rent", 51_000, 1)
@@ -39,12 +40,8 @@ async def test_a_payment_is_confirmed_and_survives_a_restart(place: Place) -> No
         assert not (await node.account(stranger(2))).exists
         assert sum(item.units for item in await node.places()) == SUPPLY
         status = await node.status()
-        assert (status.height, status.mode, status.total_units, status.mempool_transactions) == (
-            1,
-            "producing",
-            SUPPLY,
-            0,
-        )
+        assert (status.height, status.final_height, status.mode) == (3, 2, "producing")
+        assert (status.total_units, status.mempool_transactions) == (SUPPLY, 0)
         assert (await node.verify()).ok
         assert (await node.submit(payment.raw)).known
         again = place.payer().pay(1, stranger(1), NXT)
@@ -155,18 +152,22 @@ async def test_events_tell_of_blocks_payments_and_balances(place: Place) -> None
     payment = place.payer().pay(0, stranger(1), NXT)
     async with place.node() as node, node.subscribe() as events:
         await node.submit(payment.raw)
-        seen = [await anext(events) for _ in range(5)]
-        assert [(event.topic, event.text) for event in seen[:3]] == [
+        seen = [await anext(events) for _ in range(8)]
+        assert [(event.topic, event.text) for event in seen[:4]] == [
             ("transaction", "pending"),
+            ("dag", ""),
             ("block", ""),
             ("transaction", "done"),
         ]
-        assert {event.address: event.units for event in seen[3:]} == {
+        assert {event.address: event.units for event in seen[4:7]} == {
             key(1).address: 999 * NXT - 51_000,
             stranger(1): NXT,
+            key(STAKER).address: (await node.account(key(STAKER).address)).balance,  # the reward
         }
-        block = seen[1].block
+        assert (seen[7].topic, seen[7].block_id) == ("dag", None)
+        block = seen[2].block
         assert block is not None
+        assert seen[1].block_id == block.id
         stored = await node.block(block.height)
         assert stored is not None
         assert stored.summary == block, "what is told is what is stored"
@@ -267,39 +268,53 @@ async def test_a_crash_after_the_block_executes_nothing_twice(place: Place, tmp_
 
 def fail_writing(node: Node, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Let the disk be full for blocks until the returned list is emptied."""
-    full, write = ["disk_full"], node._writer.apply_block
+    full, write = ["disk_full"], node._writer.advance
 
-    async def apply_block(batch: BlockBatch) -> None:
+    async def advance(batch: Batch) -> None:
         if full:
             raise Damaged("disk_full", "The disk is full.", "Free some space.")
         await write(batch)
 
-    monkeypatch.setattr(node._writer, "apply_block", apply_block)
+    monkeypatch.setattr(node._writer, "advance", advance)
     return full
 
 
-async def test_a_full_disk_takes_the_block_back_and_keeps_the_payment(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+async def test_a_full_disk_tells_nobody_of_the_block_and_keeps_the_payment(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The engine is ahead of the disk then: what it executed waits for everybody else, and is written later."""
+    monkeypatch.setattr(journal, "RETRY_S", 0.3)
     monkeypatch.setattr(production, "_RETRY_S", 0.3)
     payment = place.payer().pay(0, stranger(1), NXT)
-    async with place.node() as node:
+    async with place.node() as node, node.subscribe(("block",)) as blocks:
         full = fail_writing(node, monkeypatch)
-        commitment = node.chain.waves.commitment
         await node.submit(payment.raw)
         await until(lambda: alert(node, "disk_full") is not None)
         raised = alert(node, "disk_full")
         assert raised is not None
         assert (raised.level, raised.hint) == ("error", "Free some space.")
-        assert (node.chain.tip.height, node.chain.waves.commitment) == (0, commitment)
+        assert node.engine.tip.height == 1
+        assert await node.block() is None
         view = await node.transaction(payment.txid)
         assert view is not None
-        assert view.status == "pending"
+        assert (view.status, view.height) == ("pending", None)
+        assert [item.status for item in (await node.history((stranger(1),))).transactions] == ["pending"]
+        assert (await node.submit(payment.raw)).known
+        left = place.image(tmp_path / "crashed")
+        await asyncio.sleep(0.7)
+        assert node.engine.tip.height == 1, "nothing is built on what is in memory only"
         full.clear()
         await confirmed(node, payment.txid)
-        assert alert(node, "disk_full") is None
-        assert node.chain.tip.height == 1
+        await until(lambda: alert(node, "disk_full") is None)
+        async with asyncio.timeout(5):
+            event = await anext(blocks)
+        assert event.block is not None
+        assert event.block.height == 1
+        await at_rest(node)
         assert (await node.verify()).ok
+    async with left.node() as node:
+        await confirmed(node, payment.txid)
+        assert (await node.account(stranger(1))).balance == NXT
 
 
 async def test_while_a_block_is_written_its_payments_are_not_counted_twice(
@@ -308,14 +323,14 @@ async def test_while_a_block_is_written_its_payments_are_not_counted_twice(
     first, second = (place.payer().pay(nonce, stranger(1), 600 * NXT - nonce * 300 * NXT) for nonce in (0, 1))
     writing, go_on = asyncio.Event(), asyncio.Event()
     async with place.node() as node:
-        write = node._writer.apply_block
+        write = node._writer.advance
 
-        async def apply_block(batch: BlockBatch) -> None:
+        async def advance(batch: Batch) -> None:
             writing.set()
             await go_on.wait()
             await write(batch)
 
-        monkeypatch.setattr(node._writer, "apply_block", apply_block)
+        monkeypatch.setattr(node._writer, "advance", advance)
         await node.submit(first.raw)
         await writing.wait()
         account = await node.account(key(1).address)

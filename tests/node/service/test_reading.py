@@ -55,4 +55,4 @@ async def test_what_would_change_something_names_the_way(place: Place) -> None:
         with pytest.raises(NoNode):
             await files.stop()
         async with place.node() as node:  # no lock is held
-            assert node.chain.tip.height == 0
+            assert node.engine.tip.height == 0

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from node.api.errors import Damaged, NexusError, Refused
+from node.consensus import duties
 from node.ledger.genesis import Allocation, Genesis
 from node.profile.paths import ProfilePaths
 from node.service import opening, production
@@ -17,7 +18,7 @@ from node.service.alerts import Alerts
 from node.service.founding import found_network, read_genesis
 from node.service.validator_key import ValidatorKey, create_validator_key, load_validator_key
 from node.storage.signing_record import SigningRecord
-from tests.node.service.service_world import DAY_MS, Place, alert, confirmed, until
+from tests.node.service.service_world import DAY_MS, Place, alert, at_rest, confirmed, until
 from tests.node.world import NXT, founder, stranger
 
 
@@ -158,14 +159,14 @@ async def test_the_signing_record_is_ahead_of_every_block(place: Place) -> None:
     async with place.node() as node:
         await node.submit(payment.raw)
         await confirmed(node, payment.txid)
-        slot = node.chain.tip.slot
+        slot = node.engine.tip.slot
         assert SigningRecord.open(place.paths.signing_record, validator.public_key).slot == slot
     SigningRecord.open(place.paths.signing_record, validator.public_key).record_block(slot + 5)
     another = place.payer().pay(1, stranger(1), NXT)
     async with place.node() as node:
         await node.submit(another.raw)
         await confirmed(node, another.txid)
-        assert node.chain.tip.slot > slot + 5
+        assert node.engine.tip.slot > slot + 5
 
 
 # -- one folder, one network ------------------------------------------------------------------------------------------
@@ -223,7 +224,7 @@ async def test_a_database_of_other_rules_is_refused(place: Place) -> None:
 async def test_numpy_is_left_out_from_the_first_start_on(place: Place) -> None:
     for _ in range(2):
         async with place.node(numpy=False) as node:
-            assert not node.chain.waves._numpy
+            assert not node.engine.waves._numpy
 
 
 # -- time -------------------------------------------------------------------------------------------------------------
@@ -235,6 +236,8 @@ async def test_a_clock_a_year_off_makes_no_blocks_and_keeps_payments(place: Plac
     async with place.node() as node:
         await node.submit(first.raw)
         await confirmed(node, first.txid)
+        await at_rest(node)
+        height = node.engine.tip.height
         brief = place.payer(2).pay(0, stranger(1), NXT, expiry=node._slot() + 1_000)
     async with place.node(produce=False) as node:
         await node.submit(brief.raw)
@@ -247,7 +250,7 @@ async def test_a_clock_a_year_off_makes_no_blocks_and_keeps_payments(place: Plac
         assert "Set the date" in raised.hint or "accept_long_gap" in raised.hint
         await node.submit(second.raw)
         await asyncio.sleep(0.5)
-        assert node.chain.tip.height == 1
+        assert node.engine.tip.height == height
         status = await node.status()
         assert code in {item.code for item in status.alerts}
         assert status.mempool_transactions == 2
@@ -278,7 +281,7 @@ async def test_a_long_gap_can_be_accepted(place: Place) -> None:
     async with place.node(accept_long_gap=True) as node:
         await node.submit(payment.raw)
         await confirmed(node, payment.txid)
-        assert node.chain.slots.begins_ms(node.chain.tip.slot) > place.clock() - DAY_MS
+        assert node.engine.slots.begins_ms(node.engine.tip.slot) > place.clock() - DAY_MS
 
 
 async def test_a_clock_slightly_behind_only_waits(place: Place) -> None:
@@ -286,11 +289,13 @@ async def test_a_clock_slightly_behind_only_waits(place: Place) -> None:
     async with place.node() as node:
         await node.submit(first.raw)
         await confirmed(node, first.txid)
+        await at_rest(node)
+        height = node.engine.tip.height
     place.offset_ms = -2_500
     async with place.node() as node:
         await node.submit(second.raw)
         await asyncio.sleep(0.2)
-        assert (node.chain.tip.height, node.alerts.standing()) == (1, ())
+        assert (node.engine.tip.height, node.alerts.standing()) == (height, ())
         await confirmed(node, second.txid)
 
 
@@ -302,7 +307,7 @@ async def test_a_used_up_reveal_chain_is_told_and_payments_are_kept(place: Place
         await node.submit(payment.raw)
         await until(lambda: alert(node, "reveals_used_up") is not None)
         assert alert(node, "production_stopped") is None
-        assert node.chain.tip.height == 0
+        assert node.engine.tip.height == 0
         assert (await node.account(stranger(1))).balance == 0
         assert (await node.status()).mempool_transactions == 1
 
@@ -311,14 +316,14 @@ async def test_heartbeats_are_made_and_silence_kept_between_them(tmp_path: Path)
     slots_to_heartbeat, slot_ms, every = 10, 200, 1_500
     place = Place(tmp_path / "p", started_ms_ago=(every - slots_to_heartbeat) * slot_ms)
     async with place.node() as node, node.subscribe(("block",)) as blocks:
-        assert node.chain.tip.height == 0
+        assert node.engine.tip.height == 0
         async with asyncio.timeout(10):
             event = await anext(blocks)
         assert event.block is not None
         assert (event.block.slot, event.block.transactions) == (every, 0)
         assert await node.block() is not None
         await asyncio.sleep(0.6)
-        assert node.chain.tip.height == 1, "the next heartbeat is five minutes away"
+        assert node.engine.tip.height == 1, "the next heartbeat is five minutes away"
 
 
 async def test_a_fault_in_production_is_told_and_the_node_lives_on(
@@ -327,13 +332,14 @@ async def test_a_fault_in_production_is_told_and_the_node_lives_on(
     payment = place.payer().pay(0, stranger(1), NXT)
     async with place.node() as node:
 
-        def produce(*_: object) -> None:
+        def make_block(*_: object) -> None:
             raise RuntimeError("a bug")
 
-        monkeypatch.setattr(node.chain, "produce", produce)
+        monkeypatch.setattr(duties, "make_block", make_block)
         await node.submit(payment.raw)
         await until(lambda: alert(node, "production_stopped") is not None)
         assert (await node.status()).mempool_transactions == 1
+    monkeypatch.undo()
     async with place.node() as node:
         await confirmed(node, payment.txid)
 

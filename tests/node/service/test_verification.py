@@ -62,7 +62,7 @@ async def test_an_honest_chain_is_found_in_order(filled: Place) -> None:
     assert report.ok
     assert (report.height, report.total_units) == (3, SUPPLY)
     async with filled.node() as node:
-        assert report.state_commitment == node.chain.waves.commitment
+        assert report.state_commitment == node.engine.waves.commitment
         assert await node.verify() == report
 
 
@@ -146,7 +146,7 @@ async def test_a_pruned_undo_record_is_no_damage(filled: Place) -> None:
     assert report.ok
     assert "1 newest blocks" in report.checks[-1].detail
     async with filled.node() as node:
-        assert node.chain.tip.height == 3
+        assert node.engine.tip.height == 3
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ class Made:
             index=self.index,
             block_id=self.id,
             slot=self.index * 3,
+            height=self.index,
             header=b"header %d" % self.index,
             body=b"body" + (b"|".join(item.raw for item in self.receipts) if self.in_body else b""),
             colouring=Colouring(
