@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.ledger import bank, epochs, pools, stakes
+from node.ledger import bank, epochs, pools, staking
 from node.ledger.genesis import initial_state
 from node.ledger.module import Context
 from node.ledger.registry import MODULES, OPERATIONS, TABLES, broken_invariants, close_epoch, total_units
@@ -76,9 +76,14 @@ def test_an_entrys_wave_is_of_its_table_key_and_value() -> None:
         ("pools", b"DEX", ("much",), "DEX"),
         ("stakes", GENESIS.validators[0].account, None, "total is"),
         ("stakes", stranger(1), (), "stake"),
-        ("stakes", stranger(1), (0, bytes(33), bytes(32), 0), "stake"),
-        ("stakes", stranger(1), ("1", bytes(33), bytes(32), 0), "stake"),
-        ("stakes", stranger(1), (1, bytes(33), bytes(32)), "stake"),
+        ("stakes", stranger(1), (0, bytes(33), bytes(32), 0, 0), "stake"),
+        ("stakes", stranger(1), ("1", bytes(33), bytes(32), 0, 0), "stake"),
+        ("stakes", stranger(1), (1, bytes(33), bytes(32), 0), "stake"),
+        ("rewards", b"budget", (1, 2, 3), "reward"),
+        ("rewards", b"budget", (1, 2, 3, "4"), "reward"),
+        ("rewards", b"votes", (1, 2), "reward"),
+        ("rewards", b"votes", ((stranger(1), "1"),), "reward"),
+        ("rewards", b"gifts", (), "reward"),
         ("epochs", b"current", ("x",), "epoch"),
         ("gold", b"x", (1,), "belongs to no module"),
     ],
@@ -95,7 +100,11 @@ def test_what_is_wrong_with_a_state_is_said(table: str, name: bytes, record: Rec
 def test_every_table_and_kind_has_one_owner() -> None:
     assert len(TABLES) == sum(len(module.tables) for module in MODULES)
     assert len(OPERATIONS) == sum(len(module.operations) for module in MODULES)
-    assert {operation.kind: operation.name for operation in OPERATIONS.values()} == {1: "transfer", 2: "multi-transfer"}
+    assert {operation.kind: operation.name for operation in OPERATIONS.values()} == {
+        1: "transfer",
+        2: "multi-transfer",
+        16: "evidence",
+    }
 
 
 def test_queries_answer() -> None:
@@ -139,6 +148,6 @@ def test_closing_an_epoch_keeps_its_tally() -> None:
 
 def test_validators_come_in_the_order_of_their_ids() -> None:
     state = initial_state(small_genesis((NXT,), (1_000 * NXT,) * 5))
-    found = [item.id for item in stakes.validators(state)]
+    found = [item.id for item in staking.validators(state)]
     assert found == sorted(found)
     assert len(found) == 5
