@@ -50,8 +50,8 @@ class Context:
 class Effects:
     """What a payload would do, for mempools, views and indexes: no state is asked.
 
-    `spends` is units that leave the sender besides fees; `outputs` are (raw address, units); `wavelength` is of the light
-    that carries it, in picometres, where there is one: the shorter goes first.
+    `spends` is units that leave the sender besides fees; `outputs` are (raw address, units). `wavelength` is that of
+    the light which carries it, in picometres, where there is any: the shorter goes first.
     """
 
     spends: int = 0
