@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 class Payment:
     """One payment, as the node saw it where it was submitted. Moments in ms of virtual time; -1: not yet."""
 
+    home: int  # that node
     submitted: int
     included: int = -1
     final: int = -1

@@ -198,7 +198,7 @@ class Network:
         """A payer gives his payment to the node where he lives, or to the next one that runs."""
         while not self.is_up[index]:
             index = (index + 1) % len(self.nodes)
-        self.measures.payments[payment.txid] = Payment(self.agenda.now)
+        self.measures.payments[payment.txid] = Payment(index, self.agenda.now)
         self.nodes[index].own[payment.txid] = -1
         if refusal := self.submit(index, payment):
             self.measures.refused_payments[refusal] += 1

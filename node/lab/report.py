@@ -112,9 +112,13 @@ def _overlap(node: Node) -> dict[str, Any]:
 
 
 def _finality(network: Network, payments: Iterable[Payment]) -> dict[str, Any]:
-    """From submission to a final checkpoint above it, at the node where the payment was submitted."""
+    """From submission to a final checkpoint above it, at the node where the payment was submitted, if that runs."""
     settling = min(_SETTLING_MS, network.agenda.now // 4)
-    asked = [payment for payment in payments if payment.submitted <= network.agenda.now - settling]
+    asked = [
+        payment
+        for payment in payments
+        if payment.submitted <= network.agenda.now - settling and network.is_up[payment.home]
+    ]
     return {
         **spread(payment.final - payment.submitted for payment in asked if payment.final >= 0),
         "asked": len(asked),

@@ -12,7 +12,6 @@ from typing import NamedTuple
 from node.consensus.dagblocks import DagBlock, Step, Undone
 from node.consensus.engine import Engine
 from node.consensus.selected import SelectedChain, TableOf
-from node.ledger.state import State
 from node.light.waves import BUCKETS, StateWaves
 
 BucketWaves = list[tuple[int, bytes, bytes]]
@@ -37,66 +36,52 @@ class SharedWaves(StateWaves):
 
 
 class Executed(NamedTuple):
-    """What executing a block did, and the waves of the buckets that it touched, after it."""
+    """What executing a block did, and the waves of the buckets that it touched, before and after."""
 
     step: Step
-    waves: BucketWaves
+    before: BucketWaves
+    after: BucketWaves
 
 
 class SharedChain(SelectedChain):
     """A selected chain that looks up what another node has executed already."""
 
     waves: SharedWaves
-
-    def adopt(self, executed: dict[bytes, Executed]) -> None:
-        """Share `executed`, by block id, with other chains."""
-        self._executed = executed
-        self._before: dict[int, BucketWaves] = {}  # by height, of the buckets that a block touched
+    executed: dict[bytes, Executed]  # by block id, shared with other chains
 
     def apply(self, block: DagBlock, merged: Sequence[tuple[DagBlock, bool]], table_of: TableOf) -> Step:
         """Execute a child of the tip, or put down what executing it does."""
-        known = self._executed.get(block.id)
+        known = self.executed.get(block.id)
         if known is None:
-            return self._execute(block, merged, table_of)
-        step, waves = known
-        for change in step.changes:
+            before = self.waves.take(range(BUCKETS))
+            step = super().apply(block, merged, table_of)
+            touched = sorted(step.buckets)
+            self.executed[block.id] = Executed(step, [before[bucket] for bucket in touched], self.waves.take(touched))
+            return step
+        for change in known.step.changes:
             self.state.put(change.table, change.key, change.new)
         self.state.settle()
-        self._before[block.height] = self.waves.take(sorted(step.buckets))
-        self.waves.put(waves)
-        self._undo[block.height] = (block, self.tip, step.changes)
-        self.tip = block
-        return step._replace(block=block)
-
-    def _execute(self, block: DagBlock, merged: Sequence[tuple[DagBlock, bool]], table_of: TableOf) -> Step:
-        before = self.waves.take(range(BUCKETS))
-        step = super().apply(block, merged, table_of)
-        self._before[block.height] = [before[bucket] for bucket in sorted(step.buckets)]
-        self._executed[block.id] = Executed(step, self.waves.take(sorted(step.buckets)))
-        return step
+        self.waves.put(known.after)
+        self._undo[block.height] = (block, self.tip, known.step.changes)
+        self.tip = self.at[block.height] = block
+        return known.step._replace(block=block)
 
     def undo(self) -> Undone:
         """Take the newest block back."""
         block, parent, changes = self._undo.pop(self.tip.height)
-        before = self._before.pop(self.tip.height)
+        known = self.executed[block.id]
         self.state.restore(changes)
-        self.waves.put(before)
+        self.waves.put(known.before)
         self.tip = parent
-        return Undone(block.height, block, parent.id, changes, {bucket for bucket, _, _ in before})
-
-    def forget(self, below: int) -> None:
-        """Blocks up to height `below` are final and never taken back."""
-        super().forget(below)
-        for height in [height for height in self._before if height <= below]:
-            del self._before[height]
+        del self.at[block.height]
+        return Undone(block.height, block, parent.id, changes, known.step.buckets)
 
 
 def share(engine: Engine, executed: dict[bytes, Executed], first: Sequence[bytes] | None) -> list[bytes]:
     """Let an engine at its genesis share execution; `first` are the waves of the genesis, if they are known already."""
     waves = first or [engine.waves[bucket] for bucket in range(BUCKETS)]
-    root = engine.chain.tip
-    state: State = engine.state
-    chain = SharedChain(engine.genesis, engine.slots, state, SharedWaves(waves), root)
-    chain.adopt(executed)
-    engine.chain = chain
+    engine.chain = SharedChain(
+        engine.genesis_hash, engine.parameters, engine.slots, engine.state, SharedWaves(waves), engine.chain.tip
+    )
+    engine.chain.executed = executed
     return list(waves)

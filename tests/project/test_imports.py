@@ -42,7 +42,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "node.profile",
         "node.storage",
     ),
-    "node.lab": (*LOWER, "node.consensus", "node.mesh.protocol"),
+    "node.lab": (*LOWER, "node.consensus", "node.mempool", "node.mesh.protocol"),
     "node": (),
     "wallet": ("node.api", "node.encoding", "node.ledger.quotes", "node.ledger.types", "node.light"),
     "nexus_tui": ("node.api", "node.encoding", "node.light", "node.profile", "wallet"),
