@@ -16,7 +16,7 @@ from node.storage import records
 from node.storage.records import Batch, ChainBlock, Colouring, MetaValue, NewBlock, NewVote
 
 FINAL_HEIGHT, BUSY = "final_height", "busy_height"
-"""Meta entries: heights of the newest final checkpoint's block, and of the newest chain block that executed anything."""
+"""Meta entries: heights of the newest final checkpoint's block, and of the newest block that executed anything."""
 
 
 def colouring_of(coloured: Coloured) -> Colouring:

@@ -19,8 +19,8 @@ from node.profile.paths import ProfilePaths
 from node.service.clock import system_clock
 from node.service.node import Node
 from node.service.production import Producer
-from node.service.restoring import open_engine
-from node.service.retention import Keep, Retention, final_height_of
+from node.service.restoring import final_height_of, open_engine
+from node.service.retention import Keep, Retention
 from node.service.trace import open_trace, trace
 from node.service.validator_key import load_validator_key
 from node.storage.lock import FolderLock

@@ -56,6 +56,12 @@ def base_record(engine: Engine) -> dict[str, MetaValue]:
     return {ROOT: engine.dag.root, BASE: base.index, VIEW: encode_view(base.known_view)}
 
 
+def final_height_of(database: ChainReader) -> int:
+    """The stored height of the newest final checkpoint's block."""
+    stored = database.meta(FINAL_HEIGHT)
+    return stored if type(stored) is int else 0
+
+
 def open_engine(genesis: Genesis, database: ChainDatabase, *, numpy: bool = True) -> tuple[Engine, list[Progress]]:
     """The engine as it was last written, and steps that follow at once from votes heard before the stop.
 
@@ -113,11 +119,11 @@ def restore_engine(
     vote_verdicts: VoteVerdicts | None = None,
 ) -> Engine:
     """The engine over a state and its waves. Raises ValueError, KeyError or TypeError for what contradicts itself."""
-    final, root, base, view, busy = (database.meta(name) for name in (FINAL_HEIGHT, ROOT, BASE, VIEW, BUSY))
+    root, base, view, busy = (database.meta(name) for name in (ROOT, BASE, VIEW, BUSY))
     tip = database.tip()
     if type(root) is not int or type(base) is not int or type(view) is not bytes:
         raise ValueError("the record of its root is missing")
-    final_height = final if type(final) is int else 0
+    final_height = final_height_of(database)
     kept = Kept(
         blocks=_kept_blocks(genesis, database, root, final_height),
         base=base,

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from node.api.errors import NexusError
 from node.consensus.engine import Engine
 from node.consensus.finality import Target
-from node.service.core import FINAL_HEIGHT
 from node.service.restoring import base_record
 from node.service.trace import trace
-from node.storage.chain import ChainDatabase
 from node.storage.writer import ChainWriter
 
 PRUNE_EVERY = 64
@@ -70,9 +68,3 @@ class Retention:
         trace(f"pruning begin {self.final_height}")
         await self._writer.run(action, *arguments)
         trace(f"pruning end {self.final_height}")
-
-
-def final_height_of(database: ChainDatabase) -> int:
-    """The stored height of the newest final checkpoint's block."""
-    stored = database.meta(FINAL_HEIGHT)
-    return stored if isinstance(stored, int) else 0

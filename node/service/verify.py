@@ -18,6 +18,7 @@ from node.ledger.genesis import Genesis
 from node.ledger.state import Change, State, apply_to_waves, waves_of
 from node.light.waves import BUCKETS, SILENCE, StateWaves
 from node.service.core import state_of, way_back
+from node.service.restoring import ROOT
 from node.service.verify_dag import (
     block_problems,
     chain_problems,
@@ -67,14 +68,15 @@ def verify_database(database: ChainReader, genesis: Genesis) -> VerifyReport:
         "; ".join(problems) or f"{undone} newest blocks undone, each to the state its header commits to",
     )
     engine, problems = restored(database, genesis)
-    note(
-        "dag",
-        problems or list(block_problems(database, genesis, engine)),
-        f"{len(database.dag())} blocks, all signatures",
-    )
-    problems = list(colouring_problems(database, genesis))
-    note("colours", problems, "every block's colouring equals a recount from the root")
-    note("chain", list(chain_problems(database, genesis)), f"{height} blocks, all they accepted is signed")
+    try:
+        blocks = database.dag()
+    except (ValueError, TypeError) as error:
+        note("dag", [f"a block of the DAG cannot be read: {error}"], "")
+        return VerifyReport(False, height, total, commitment, (*checks, undo))
+    note("dag", problems + list(block_problems(blocks, genesis, engine)), f"{len(blocks)} blocks, all signatures")
+    root = database.meta(ROOT) == 0
+    note("colours", list(colouring_problems(blocks, genesis, root)), "as a recount from the root gives them")
+    note("chain", list(chain_problems(database, blocks, genesis)), f"{height} blocks, all they accepted is signed")
     checks.append(undo)
     if engine is not None:
         done, problems = execution_problems(database, engine)

@@ -23,7 +23,7 @@ from node.ledger.types import SignedTransaction
 from node.light.signature import wave_signature
 from node.light.waves import BUCKETS, SILENCE, StateWaves
 from node.service.core import coloured_of, colouring_of, encoded, state_of
-from node.service.restoring import ROOT, restore_engine
+from node.service.restoring import final_height_of, restore_engine
 from node.storage.reader import ChainReader
 from node.storage.records import DONE, DagRow, StoredTransaction
 
@@ -36,15 +36,19 @@ def restored(database: ChainReader, genesis: Genesis) -> tuple[Engine | None, li
         state = state_of(database.load_state())
         stored = database.load_waves()
         waves = StateWaves([stored.get(bucket, SILENCE) for bucket in range(BUCKETS)], numpy=False)
-        return restore_engine(genesis, database, state, waves), []
+        engine = restore_engine(genesis, database, state, waves)
     except (*_BROKEN, NexusError) as error:
         return None, [f"the stored DAG cannot be taken up: {error}"]
+    final = final_height_of(database)
+    if not engine.view.final.height <= final <= engine.tip.height:
+        return engine, [f"the chain is stored as final up to block {final}, which its votes do not say"]
+    return engine, []
 
 
-def block_problems(database: ChainReader, genesis: Genesis, engine: Engine | None) -> Iterator[str]:
+def block_problems(rows: list[DagRow], genesis: Genesis, engine: Engine | None) -> Iterator[str]:
     """Every block that the DAG keeps: its header and body by themselves, and by the tables of its chain."""
     reveals = RevealChecker()
-    for row in database.dag():
+    for row in rows:
         try:
             header = Header.decode(row.header)
             block = None if row.body is None else Block.decode(row.header, row.body, genesis.parameters.max_body_bytes)
@@ -100,17 +104,17 @@ def _seat_problems(name: str, header: Header, block: DagBlock, engine: Engine, r
         yield f"{name} does not carry its epoch's reveal"
 
 
-def colouring_problems(database: ChainReader, genesis: Genesis) -> Iterator[str]:
-    """Colour the kept DAG again, from its root on."""
+def colouring_problems(rows: list[DagRow], genesis: Genesis, whole: bool) -> Iterator[str]:
+    """Colour the kept DAG again, from its root on: the genesis if it is `whole`, else the first row."""
     try:
-        yield from _recolour(database, genesis)
+        yield from _recolour(list(rows), genesis, whole)
     except _BROKEN as error:
         yield f"the DAG cannot be coloured: {error}"
 
 
-def _recolour(database: ChainReader, genesis: Genesis) -> Iterator[str]:
-    k, rows = genesis.parameters.ghostdag_k, database.dag()
-    if database.meta(ROOT) == 0:
+def _recolour(rows: list[DagRow], genesis: Genesis, whole: bool) -> Iterator[str]:
+    k = genesis.parameters.ghostdag_k
+    if whole:
         dag = Ghostdag(k, genesis.hash)
     elif rows:
         first = rows.pop(0)
@@ -147,15 +151,15 @@ def _twin(row: DagRow) -> tuple[bytes, int]:
     return header.creator, header.slot
 
 
-def chain_problems(database: ChainReader, genesis: Genesis) -> Iterator[str]:
+def chain_problems(database: ChainReader, rows: list[DagRow], genesis: Genesis) -> Iterator[str]:
     """The kept selected chain: how its blocks follow one another, whom each merged, and what each accepted."""
     try:
-        yield from _chain_problems(database, genesis)
+        yield from _chain_problems(database, rows, genesis)
     except _BROKEN as error:
         yield f"the chain cannot be read: {error}"
 
 
-def _chain_problems(database: ChainReader, genesis: Genesis) -> Iterator[str]:
+def _chain_problems(database: ChainReader, rows: list[DagRow], genesis: Genesis) -> Iterator[str]:
     merged: dict[int, tuple[int, bool]] = {}
     above: int | None = None
     parent: bytes | None = genesis.hash
@@ -178,7 +182,7 @@ def _chain_problems(database: ChainReader, genesis: Genesis) -> Iterator[str]:
         merged[index] = height, True
         yield from _accepted_problems(database, height, genesis)
         above, parent = height, row.block_id
-    for row in database.dag():
+    for row in rows:
         if (row.merged, row.blue) != merged.get(row.index, (None, None)):
             yield f"block {row.index} of the DAG is stored as merged by another block than it was"
 
