@@ -9,50 +9,16 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from node.consensus.engine import Engine
 from node.ledger import bank
 from node.ledger.execution import SKIPPED, execute
-from node.ledger.genesis import initial_state
 from node.ledger.module import Context
 from node.ledger.registry import effects_of
-from node.ledger.state import State
 from node.ledger.types import MAX_TRANSACTION, SignedTransaction, TransactionError
 from node.mempool import pool as module
 from node.mempool.pool import MAX_AHEAD, Mempool
-from tests.node.world import NEVER, NXT, Payer, key, new_chain, quantum_key, small_genesis, stranger
-
-GENESIS = small_genesis((NXT,) * 4)
-ALICE, BOB, CAROL, DAVE = (Payer(GENESIS.hash, key(number), signed=False) for number in (1, 2, 3, 4))
-POOR = Payer(GENESIS.hash, key(50), signed=False)
-BASE, RECORD = 1_000, 50_000
-SLOT = 100
-
-
-class Waiting:
-    """A mempool over a state, with a check that counts and refuses on request."""
-
-    def __init__(self) -> None:
-        self.state: State = initial_state(GENESIS)
-        self.checked: list[SignedTransaction] = []
-        self.pool = Mempool(GENESIS.parameters, self.checked.append)
-
-    def admit(self, *transactions: SignedTransaction) -> None:
-        for transaction in transactions:
-            self.pool.admit(transaction, self.state, SLOT)
-
-    def refused(self, transaction: SignedTransaction, code: str, slot: int = SLOT) -> None:
-        before = len(self.pool), self.pool.bytes, len(self.checked)
-        with pytest.raises(TransactionError) as caught:
-            self.pool.admit(transaction, self.state, slot)
-        assert caught.value.code == code
-        assert before == (len(self.pool), self.pool.bytes, len(self.checked)), "the signature is checked last"
-
-    def execute(self, *transactions: SignedTransaction) -> list[SignedTransaction]:
-        receipts = execute(Context(self.state, GENESIS.parameters, SLOT), transactions)
-        self.state.settle()
-        return self.pool.settle(tuple(receipts), self.state)
-
-    def order(self) -> list[SignedTransaction]:
-        return list(self.pool.candidates(self.state))
+from tests.node.mempool.waiting import ALICE, BASE, BOB, CAROL, DAVE, GENESIS, POOR, RECORD, SLOT, Waiting
+from tests.node.world import NEVER, NXT, Payer, key, quantum_key, stranger
 
 
 @pytest.fixture
@@ -93,18 +59,18 @@ def test_refusals_are_named_before_the_signature_is_looked_at(here: Waiting) -> 
 
 
 def test_a_bad_signature_is_not_kept() -> None:
-    chain = new_chain(GENESIS)
-    pool = Mempool(GENESIS.parameters, chain.check)
+    engine = Engine.begin(GENESIS, numpy=False)
+    pool = Mempool(GENESIS.parameters, engine.check)
     good = Payer(GENESIS.hash, key(1)).pay(0, stranger(1), 5)
     for bad, code in (
         (good.body.signed(bytes(64)), "bad_signature"),
         (Payer(bytes(32), key(1)).pay(0, stranger(1), 5), "other_network"),
     ):
         with pytest.raises(TransactionError) as caught:
-            pool.admit(bad, chain.state, SLOT)
+            pool.admit(bad, engine.state, SLOT)
         assert caught.value.code == code
         assert len(pool) == 0
-    pool.admit(good, chain.state, SLOT)
+    pool.admit(good, engine.state, SLOT)
 
 
 def test_the_last_unit_may_be_promised_and_none_twice(here: Waiting) -> None:
@@ -273,22 +239,28 @@ class Model(RuleBasedStateMachine):
         payer=st.sampled_from([ALICE, BOB, CAROL]),
         gap=st.integers(-1, 3),
         amount=st.sampled_from([1, 2, NXT // 3]),
-        tip=st.integers(0, 3),
+        tip=st.integers(0, 3) | st.sampled_from([BASE, BASE + 1, 2 * BASE]),
         life=st.integers(-1, 4) | st.just(1_000),
     )
     def admit(self, payer: Payer, gap: int, amount: int, tip: int, life: int) -> None:
         balance, nonce = bank.account(self.here.state, payer.address)
         number = max(0, nonce + gap)
         transaction = payer.pay(number, DAVE.address, amount, tip=tip, expiry=self.slot + life)
-        taken = any(item.sender == payer.address and item.body.nonce == number for item in self.waiting.values())
-        cost = BASE + tip + amount
-        good = number >= nonce and not taken and life >= 0 and balance >= self._spent(payer.address) + cost
+        rival = next((i for i in self.waiting.values() if (i.sender, i.body.nonce) == (payer.address, number)), None)
+        spent = self._spent(payer.address) + BASE + tip + amount
+        if rival is not None:
+            spent -= BASE + rival.body.tip + effects_of(rival.body).spends
+        good = number >= nonce and life >= 0 and balance >= spent
+        good = good and (rival is None or tip >= rival.body.tip + BASE)
         try:
-            self.here.pool.admit(transaction, self.here.state, self.slot)
+            displaced = self.here.pool.admit(transaction, self.here.state, self.slot)
         except TransactionError:
             assert not good
         else:
             assert good
+            assert displaced == ([] if rival is None else [(rival, "replaced")])
+            if rival is not None:
+                del self.waiting[rival.txid]
             self.waiting[transaction.txid] = transaction
 
     @rule(count=st.integers(1, 4))
@@ -337,9 +309,9 @@ class Model(RuleBasedStateMachine):
         assert list(pool.transactions()) == list(self.waiting.values())
         assert len(pool) == len(self.waiting)
         assert pool.bytes == sum(len(item.raw) for item in self.waiting.values())
-        assert sum(map(len, pool._senders.values())) == len(self.waiting)
-        assert all(pool._senders.values())
-        assert pool._outgoing.keys() == pool._senders.keys()
+        assert sum(len(queue.entries) for queue in pool._queues.values()) == len(self.waiting)
+        assert all(queue.entries for queue in pool._queues.values())
+        assert all(queue.cost == sum(item.cost for item in queue.entries.values()) for queue in pool._queues.values())
         assert all(pool._incoming.values())
         for payer in (ALICE, BOB, CAROL):
             assert pool.pending_out(self.here.state, payer.address) == self._spent(payer.address)
@@ -349,14 +321,21 @@ class Model(RuleBasedStateMachine):
         assert pool.has_candidates(self.here.state) == bool(order)
 
     def _expected_order(self) -> Iterator[SignedTransaction]:
-        """By definition: again and again the best of each sender's next one."""
+        """By definition: again and again the best of each sender's next one that it can pay."""
         left = list(self.waiting.values())
-        turns = {payer.address: bank.account(self.here.state, payer.address)[1] for payer in (ALICE, BOB, CAROL)}
-        while ready := [item for item in left if item.body.nonce == turns[item.sender]]:
+        accounts = {payer.address: bank.account(self.here.state, payer.address) for payer in (ALICE, BOB, CAROL)}
+        turns = {address: nonce for address, (_, nonce) in accounts.items()}
+        units = {address: balance for address, (balance, _) in accounts.items()}
+
+        def cost(item: SignedTransaction) -> int:
+            return BASE + item.body.tip + effects_of(item.body).spends
+
+        while ready := [i for i in left if i.body.nonce == turns[i.sender] and cost(i) <= units[i.sender]]:
             best = max(ready, key=lambda item: (item.body.tip, -left.index(item)))
             yield best
             left.remove(best)
             turns[best.sender] += 1
+            units[best.sender] -= cost(best)
 
 
 Model.TestCase.settings = settings(max_examples=60, stateful_step_count=30)
