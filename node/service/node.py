@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
@@ -40,7 +40,7 @@ from node.ledger.registry import TABLES, effects_of, total_units
 from node.ledger.state import State
 from node.ledger.types import SignedTransaction, TransactionError
 from node.light.spectrum import VISIBLE
-from node.mempool.pool import Mempool
+from node.mempool.pool import Displaced, Mempool
 from node.service.alerts import Alerts
 from node.service.core import batch_of, changed_balances
 from node.service.finality import checkpoint_views, finality_view
@@ -113,7 +113,7 @@ class Node:
                 continue
             transaction = _kept(entry)
             try:
-                self.mempool.admit(transaction, self.engine.state, slot)
+                await self._displace(self.mempool.admit(transaction, self.engine.state, slot))
             except TransactionError as error:
                 await self._expire([transaction], error.code)
         if done:
@@ -160,7 +160,7 @@ class Node:
                 engine,
                 producer.identity,
                 slot,
-                self.mempool.candidates(engine.state),
+                self._candidates(slot),
                 producer.reveal,
                 lambda message: producer.sign_block(slot, message),
             )
@@ -168,6 +168,15 @@ class Node:
         except (BlockError, TransactionError) as error:
             raise Internal(error.code, f"The block of slot {slot} was not made: {error}") from None
         await self._take(progress)
+
+    def _candidates(self, slot: int) -> Iterator[SignedTransaction]:
+        """What the block of `slot` may carry: its seat's colour first, and nothing that the blocks it merges carry."""
+        assert self.producer is not None
+        _, coloured = self.engine.parents(slot)
+        merged = (self.engine.by_index[index] for index in (*coloured.blues[1:], *coloured.reds))
+        carried = {item.txid for block in merged if block.block is not None for item in block.block.transactions}
+        seat = duties.seat_of(self.engine, self.producer.identity, slot)
+        return self.mempool.candidates(self.engine.state, seat, carried)
 
     async def cast_votes(self) -> None:
         """Vote for every checkpoint that is due. Raises NexusError where the signing record cannot be written."""
@@ -181,36 +190,24 @@ class Node:
         if not progress:
             return progress
         batch = batch_of(progress, self.engine)
-        lost = self._readmit(progress)
+        state, slot = self.engine.state, self.engine.tip.slot + 1
+        executed = {accepted.receipt.transaction.txid for step in progress.applied for accepted in step.receipts}
+        lost: list[Displaced] = []
         for step in progress.applied:
             receipts = tuple(accepted.receipt for accepted in step.receipts)
-            lost += [(item, "nonce_used") for item in self.mempool.settle(receipts, self.engine.state)]
+            lost += [Displaced(item, "nonce_used") for item in self.mempool.settle(receipts, state)]
             for receipt, _ in step.skipped:  # it would be carried, and passed by, again and again
                 if receipt.reason != "nonce_ahead" and self.mempool.drop(receipt.transaction.txid):
-                    lost.append((receipt.transaction, receipt.reason))
+                    lost.append(Displaced(receipt.transaction, receipt.reason))
+        back = [item for undone in reversed(progress.undone) for item in self._carried(undone.block)]
+        lost += self.mempool.readmit((item for item in back if item.txid not in executed), state, slot)
         self.journal.note(progress, batch, self._events(progress, batch))
         await self.journal.write()
-        for transaction, reason in lost:
-            await self._expire([transaction], reason)
-        await self._drop_expired(self.engine.tip.slot + 1)
+        await self._displace(lost)
+        await self._drop_expired(slot)
         if self.producer is not None:
             self.producer.wake()
         return progress
-
-    def _readmit(self, progress: Progress) -> list[tuple[SignedTransaction, str]]:
-        """What blocks executed that were taken back waits again. Returns own transactions that cannot, and why."""
-        executed = {accepted.receipt.transaction.txid for step in progress.applied for accepted in step.receipts}
-        lost: list[tuple[SignedTransaction, str]] = []
-        for undone in reversed(progress.undone):
-            for transaction in self._carried(undone.block):
-                if transaction.txid in executed or transaction.txid in self.mempool:
-                    continue
-                try:
-                    self.mempool.admit(transaction, self.engine.state, self.engine.tip.slot + 1)
-                except TransactionError as error:
-                    if transaction.txid in self._mine:
-                        lost.append((transaction, error.code))
-        return lost
 
     def _events(self, progress: Progress, batch: Batch) -> tuple[Event, ...]:
         """What is told of a step once it is written."""
@@ -261,6 +258,12 @@ class Node:
         )
 
     # -- the outbox -----------------------------------------------------------------------------------------------
+
+    async def _displace(self, lost: list[Displaced]) -> None:
+        """Tell of transactions that wait no more, and why. Those of others may be executed yet: only own ones count."""
+        for transaction, reason in lost:
+            if transaction.txid in self._mine:
+                await self._expire([transaction], reason)
 
     async def _drop_expired(self, slot: int) -> None:
         """What can no longer be executed in `slot` or later waits in vain."""
@@ -366,7 +369,7 @@ class Node:
         expiry = transaction.body.expiry
         added = await self._outbox.add(OutboxEntry(transaction.txid, transaction.wid, raw, expiry, self._clock()))
         try:
-            self.mempool.admit(transaction, self.engine.state, self._slot())
+            displaced = self.mempool.admit(transaction, self.engine.state, self._slot())
         except TransactionError as error:
             if await self._is_known(transaction.txid):
                 return known
@@ -375,6 +378,7 @@ class Node:
             raise _refused(error) from None
         self._mine.add(transaction.txid)
         self._expired.pop(transaction.txid, None)
+        await self._displace(displaced)
         self.hub.publish(Event("transaction", txid=transaction.txid, text="pending"))
         if self.producer is not None:
             self.producer.wake()

@@ -184,7 +184,9 @@ class ReadOnlyNode:
 def _kept_view(entry: OutboxEntry, queries: Queries) -> TransactionView:
     transaction = SignedTransaction.from_raw(entry.raw)
     if entry.expired_ms is not None:
-        return transaction_view(transaction, "expired", entry.reason, 0)
+        from node.service.views import expired_view
+
+        return expired_view(transaction, entry.reason)
     return transaction_view(transaction, "pending", "", static_fee(queries.genesis.parameters, transaction.body))
 
 

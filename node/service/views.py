@@ -8,7 +8,14 @@ from node.ledger.parameters import Parameters
 from node.ledger.quotes import creation_fee, static_fee
 from node.ledger.state import State
 from node.ledger.types import SignedTransaction
+from node.mempool.pool import EVICTED, REPLACED
 from node.storage.queries import transaction_view
+
+_DISPLACED = {
+    REPLACED: "Another transaction of this account with the same number took its place for a higher tip.",
+    EVICTED: "Too many transactions waited, and others offered more; it can be sent again with a tip.",
+    "sender_full": "Too many transactions of this account waited.",
+}
 
 
 def waiting_view(transaction: SignedTransaction, parameters: Parameters, state: State) -> TransactionView:
@@ -21,4 +28,4 @@ def waiting_view(transaction: SignedTransaction, parameters: Parameters, state: 
 
 def expired_view(transaction: SignedTransaction, reason: str) -> TransactionView:
     """A transaction that was accepted here and can never be in a block; it cost nothing."""
-    return transaction_view(transaction, "expired", reason, 0)
+    return transaction_view(transaction, "expired", _DISPLACED.get(reason, reason), 0)
