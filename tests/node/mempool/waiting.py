@@ -7,7 +7,7 @@ from collections.abc import Collection
 import pytest
 
 from node.ledger.execution import execute
-from node.ledger.genesis import initial_state
+from node.ledger.genesis import Genesis, initial_state
 from node.ledger.module import Context
 from node.ledger.state import State
 from node.ledger.types import SignedTransaction, TransactionError
@@ -24,10 +24,10 @@ SLOT = 100
 class Waiting:
     """A mempool over a state, with a check that counts and refuses on request."""
 
-    def __init__(self) -> None:
-        self.state: State = initial_state(GENESIS)
+    def __init__(self, genesis: Genesis = GENESIS) -> None:
+        self.state: State = initial_state(genesis)
         self.checked: list[SignedTransaction] = []
-        self.pool = Mempool(GENESIS.parameters, self.checked.append)
+        self.pool = Mempool(genesis.parameters, self.checked.append)
 
     def admit(self, *transactions: SignedTransaction) -> list[Displaced]:
         displaced: list[Displaced] = []
