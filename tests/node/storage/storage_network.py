@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from node.consensus.chain import Applied
+from node.consensus import duties
+from node.consensus.dagblocks import Step
 from node.encoding.address import P256, raw_address
 from node.encoding.amounts import UNITS_PER_NXT
 from node.ledger.genesis import Allocation
@@ -17,8 +18,9 @@ from node.ledger.types import (
     transfer_payload,
 )
 from node.profile.paths import ProfilePaths
-from node.service.core import batch_of, load_chain
+from node.service.core import batch_of
 from node.service.founding import found_network, read_genesis
+from node.service.restoring import open_engine
 from node.service.validator_key import ValidatorKey, load_validator_key
 from node.storage.chain import ChainDatabase
 
@@ -70,20 +72,28 @@ class Network:
         )
         self.genesis = read_genesis(self.paths)
         self.database = ChainDatabase.open(self.paths.chain_db)
-        self.chain = load_chain(self.genesis, self.database, numpy=False)
+        self.engine, _ = open_engine(self.genesis, self.database, numpy=False)
         key = load_validator_key(self.paths.validator_key)
         assert key is not None
         self._key = key
 
-    def block(self, *transactions: SignedTransaction, slot: int | None = None) -> Applied:
-        """Make and write a block; an empty one needs a heartbeat slot."""
-        applied, _ = self.chain.produce(
-            self.chain.tip.slot + 1 if slot is None else slot,
-            VALIDATOR.address,
-            self._key.reveals.preimage,
-            self._key.sign,
-            transactions,
+    def block(self, *transactions: SignedTransaction, slot: int | None = None) -> Step:
+        """Make and write a block on the tip."""
+        slot = self.engine.tip.slot + 1 if slot is None else slot
+        block = duties.make_block(
+            self.engine, VALIDATOR.address, slot, transactions, self._key.reveals.preimage, self._key.sign
         )
-        assert applied is not None
-        self.database.apply_block(batch_of(applied, self.chain))
-        return applied
+        progress = self.engine.add(block, slot)
+        self.database.advance(batch_of(progress, self.engine))
+        (step,) = progress.applied
+        assert not step.skipped
+        return step
+
+    def vote(self) -> None:
+        """Vote for every checkpoint that is due."""
+        voted = (0, 0)
+        while (target := duties.target_to_vote(self.engine, *voted)) is not None:
+            vote = duties.make_vote(self.engine, VALIDATOR.address, target, self._key.sign_digest)
+            assert vote is not None
+            voted = target.source.number, target.number
+            self.database.advance(batch_of(self.engine.add_vote(vote), self.engine))
