@@ -23,7 +23,7 @@ from node.lab.sharing import Executed, share
 from node.ledger.signatures import Verdicts
 from node.ledger.types import SignedTransaction
 
-_MOMENT_MS = 10_000
+_MOMENTS = 60  # of a whole run, for the chart; a second apart at least
 _DOWN_MS = (20_000, 60_000)  # a node that crashed comes back within
 
 
@@ -57,6 +57,7 @@ class Network:
         )
         self.flood = Flood(self.agenda, self.links, scenario.nodes, self.receive, self.is_up)
         self._items: dict[bytes, Item] = {}
+        self._moment_ms = max(1_000, scenario.seconds * 1_000 // _MOMENTS)
         clocks = scenario.random("clocks")
         self.nodes: list[Node] = []
         for index in range(scenario.nodes):
@@ -92,7 +93,7 @@ class Network:
             node = random.choice([node for node in self.nodes if node is not self.observer] or self.nodes)
             when = random.randrange(self.scenario.seconds * 100, self.scenario.seconds * 800 + 1)
             self.agenda.at(when, self._crash, node, random.randint(*_DOWN_MS))
-        self.agenda.at(_MOMENT_MS, self._look)
+        self.agenda.at(self._moment_ms, self._look)
 
     # -- time -----------------------------------------------------------------------------------------------------
 
@@ -243,7 +244,7 @@ class Network:
                 len(node.engine.dag.tips()),
             )
         )
-        self.agenda.after(_MOMENT_MS, self._look)
+        self.agenda.after(self._moment_ms, self._look)
 
     def summary(self) -> str:
         """Where the observer stands, in few words."""

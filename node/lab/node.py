@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from node.consensus import duties
@@ -164,17 +164,23 @@ class Node:
     def _move(self, undone: list[Undone], applied: list[Step]) -> None:
         """The selected chain moved: the mempool and what this node's payers wait for move with it."""
         taken_back = self._count(undone, applied)
+        state = self.engine.state
+        executed: set[bytes] = set()
         for step in applied:
-            self.pool.settle(tuple(accepted.receipt for accepted in step.receipts), self.engine.state)
-        for accepted in taken_back:
-            self._wait_again(accepted.receipt.transaction)
+            self.pool.settle(tuple(accepted.receipt for accepted in step.receipts), state)
+            executed.update(accepted.receipt.transaction.txid for accepted in step.receipts)
+            for receipt, _ in step.skipped:
+                if receipt.reason != "nonce_ahead":
+                    self.pool.drop(receipt.transaction.txid)
         if undone:
+            back = [accepted.receipt.transaction for accepted in taken_back]
+            self.pool.readmit((item for item in back if item.txid not in executed), state, self.slot)
             self.network.reorganised(self, len(undone))
 
     def _count(self, undone: list[Undone], applied: list[Step]) -> list[Accepted]:
         """Keep account of what the chain has executed; returns what it took back."""
         own, taken_back = self.own, list[Accepted]()
-        for gone in undone:
+        for gone in reversed(undone):
             for accepted in self._receipts.pop(gone.height):
                 self.executed -= 1
                 taken_back.append(accepted)
@@ -189,10 +195,6 @@ class Node:
                     own[txid] = step.height
                     self.network.included(txid)
         return taken_back
-
-    def _wait_again(self, transaction: SignedTransaction) -> None:
-        with suppress(TransactionError):  # the new chain has executed it as well, or what took its place
-            self.pool.admit(transaction, self.engine.state, self.slot)
 
     def _finish(self, final: Target) -> None:
         self.final.append(final)
@@ -234,9 +236,15 @@ class Node:
     def make_block(self, slot: int, transactions: bool = True) -> Block:
         """The block of a slot that this validator leads: on record, signed, and not yet told anybody."""
         self.disk.slot = max(self.disk.slot, slot)
-        return self.network.forge(
-            self.engine, self, slot, self.pool.candidates(self.engine.state) if transactions else ()
-        )
+        return self.network.forge(self.engine, self, slot, self.candidates(slot) if transactions else ())
+
+    def candidates(self, slot: int) -> Iterator[SignedTransaction]:
+        """What its block may carry: its seat's colour first, and nothing that the blocks it merges carry."""
+        engine = self.engine
+        _, coloured = engine.parents(slot)
+        merged = (engine.by_index[index] for index in (*coloured.blues[1:], *coloured.reds))
+        carried = {item.txid for block in merged if block.block is not None for item in block.block.transactions}
+        return self.pool.candidates(engine.state, duties.seat_of(engine, self.identity, slot), carried)
 
     def publish(self, block: Block) -> None:
         """Take a block oneself and tell it to everybody."""

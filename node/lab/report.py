@@ -194,6 +194,8 @@ def safety(network: Network) -> dict[str, Any]:
                 faults.append(f"node {node.index} held checkpoint {final.number} final, which is off the final chain")
             if hashes.setdefault(final.number, final.hash) != final.hash:
                 faults.append(f"two checkpoints {final.number} are final")
+        if node.engine.ballots.conflict is not None:
+            faults.append(f"node {node.index} knows a justified link against what is final")
         if (total := registry.total_units(node.engine.state)) != SUPPLY:
             faults.append(f"node {node.index} holds {total} units in all")
     faults += _unequal_states(network.honest)
