@@ -6,6 +6,7 @@ Pure decisions over an engine. Signing, and what must be on disk before a signat
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from node.consensus.blocks import BLOCK_VERSION, Block, BlockError, Header, body_root
 from node.consensus.engine import Engine
@@ -17,6 +18,8 @@ from node.ledger.types import SignedTransaction
 from node.light.signature import WaveSignature, wave_signature
 
 STANDSTILL = 120
+PATIENCE = 2
+"""Slots that the other seat has for transactions of its colour."""
 _MAX_SPARSE = 8
 _BODY_HEAD = 16  # MessagePack heads around the lists of transactions and votes
 _ITEM_HEAD = 5  # and before each item, at the most
@@ -64,6 +67,28 @@ def wants_block(engine: Engine, slot: int, waiting: bool) -> bool:
     if engine.slots.is_heartbeat(slot):
         return True
     return is_busy(engine, waiting) and slot % (1 << sparse(engine)) == 0
+
+
+class Choice(NamedTuple):
+    """Which waiting transactions a block should carry (protocol section 4, "Colour"): first those of `colour`, of the
+    others those that came in slot `others_since` or before; all alike without a colour. None of `carried`."""
+
+    colour: int | None
+    others_since: int
+    carried: frozenset[bytes]
+
+
+def choice(engine: Engine, identity: bytes, slot: int) -> Choice:
+    """What this validator's block of `slot` should carry, so that parallel blocks rarely carry the same.
+
+    The other colour is left to the other seat, unless nobody fills that, or its leaders let two slots pass.
+    """
+    _, coloured = engine.parents(slot)
+    merged = (engine.by_index[index] for index in (*coloured.blues[1:], *coloured.reds))
+    carried = frozenset(item.txid for block in merged if block.block is not None for item in block.block.transactions)
+    table, seats = table_for(engine, slot), range(engine.parameters.seats)
+    alone = sum(table.leader(slot, seat) is not None for seat in seats) < 2
+    return Choice(None if alone else seat_of(engine, identity, slot), slot - PATIENCE, carried)
 
 
 def make_block(

@@ -239,12 +239,9 @@ class Node:
         return self.network.forge(self.engine, self, slot, self.candidates(slot) if transactions else ())
 
     def candidates(self, slot: int) -> Iterator[SignedTransaction]:
-        """What its block may carry: its seat's colour first, and nothing that the blocks it merges carry."""
-        engine = self.engine
-        _, coloured = engine.parents(slot)
-        merged = (engine.by_index[index] for index in (*coloured.blues[1:], *coloured.reds))
-        carried = {item.txid for block in merged if block.block is not None for item in block.block.transactions}
-        return self.pool.candidates(engine.state, duties.seat_of(engine, self.identity, slot), carried)
+        """What its block may carry."""
+        choice = duties.choice(self.engine, self.identity, slot)
+        return self.pool.candidates(self.engine.state, choice.colour, choice.carried, choice.others_since)
 
     def publish(self, block: Block) -> None:
         """Take a block oneself and tell it to everybody."""

@@ -149,7 +149,7 @@ class Mempool:
                 "The account has less than the amount and the fees"
                 + (" together with what already waits." if promised else "."),
             )
-        entry = Entry.of(transaction, cost, arrival)
+        entry = Entry.of(transaction, cost, arrival, slot)
         evicted = self._make_room(entry, replaced, state)
         self._check(transaction)
         displaced = [Displaced(replaced.transaction, REPLACED)] if replaced is not None else []
@@ -247,23 +247,29 @@ class Mempool:
     # -- selection ------------------------------------------------------------------------------------------------
 
     def candidates(
-        self, state: State, colour: int | None = None, skip: Collection[bytes] = frozenset()
+        self,
+        state: State,
+        colour: int | None = None,
+        skip: Collection[bytes] = frozenset(),
+        others_since: int | None = None,
     ) -> Iterator[SignedTransaction]:
         """Executable transactions by priority, each sender's in the order of their numbers as far as it can pay.
 
-        With a colour (a seat's number), all of that colour come before the others. `skip` are txids in blocks that the
-        next one merges: they are not named again, and what follows them may be.
+        With a colour (a seat's number), all of that colour come before the others; and of those only what came in slot
+        `others_since` or before, where that is given: the other seat had its chance to take them. `skip` are txids in
+        blocks that the next one merges: they are not named again, and what follows them may be.
         """
         for turn in (None,) if colour is None else (colour, 1 - colour):
+            since = others_since if turn not in (None, colour) else None
             heads: list[tuple[Worth, bytes, int, int]] = []
             for sender, queue in self._queues.items():
                 if turn is None or queue.colour == turn:
                     balance, nonce = bank.account(state, sender)
-                    self._push(heads, sender, nonce, balance, state, skip)
+                    self._push(heads, sender, nonce, balance, state, skip, since)
             while heads:
                 _, sender, number, left = heapq.heappop(heads)
                 yield self._queues[sender].entries[number].transaction
-                self._push(heads, sender, number + 1, left, state, skip)
+                self._push(heads, sender, number + 1, left, state, skip, since)
 
     def _push(
         self,
@@ -273,6 +279,7 @@ class Mempool:
         left: int,
         state: State,
         skip: Collection[bytes],
+        since: int | None = None,
     ) -> None:
         """Put a sender's next transaction on the heap if the units `left` to it pay for that."""
         waiting = self._queues[sender].entries
@@ -282,6 +289,8 @@ class Mempool:
             if left < 0:
                 return
             if entry.transaction.txid not in skip:
+                if since is not None and entry.since > since:
+                    return
                 tip, wavelength, arrival = entry.worth
                 heapq.heappush(heads, ((-tip, -wavelength, -arrival), sender, number, left))
                 return

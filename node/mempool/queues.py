@@ -34,18 +34,19 @@ def colour_of(sender: bytes) -> int:
 
 @dataclass(slots=True)
 class Entry:
-    """A waiting transaction. `cost` is the units that it would take from its sender."""
+    """A waiting transaction. `cost` is the units that it would take from its sender, `since` the slot it came in."""
 
     transaction: SignedTransaction
     cost: int
     worth: Worth
+    since: int
 
     @classmethod
-    def of(cls, transaction: SignedTransaction, cost: int, arrival: int) -> Entry:
+    def of(cls, transaction: SignedTransaction, cost: int, arrival: int, since: int) -> Entry:
         """What carries no light counts as light of the reference wavelength, by which everything is priced."""
         wavelength = effects_of(transaction.body).wavelength
         worth = (transaction.body.tip, -(REFERENCE_PM if wavelength is None else wavelength), -arrival)
-        return cls(transaction, cost, worth)
+        return cls(transaction, cost, worth, since)
 
 
 @dataclass(slots=True)

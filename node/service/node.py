@@ -170,13 +170,10 @@ class Node:
         await self._take(progress)
 
     def _candidates(self, slot: int) -> Iterator[SignedTransaction]:
-        """What the block of `slot` may carry: its seat's colour first, and nothing that the blocks it merges carry."""
+        """What the block of `slot` may carry."""
         assert self.producer is not None
-        _, coloured = self.engine.parents(slot)
-        merged = (self.engine.by_index[index] for index in (*coloured.blues[1:], *coloured.reds))
-        carried = {item.txid for block in merged if block.block is not None for item in block.block.transactions}
-        seat = duties.seat_of(self.engine, self.producer.identity, slot)
-        return self.mempool.candidates(self.engine.state, seat, carried)
+        choice = duties.choice(self.engine, self.producer.identity, slot)
+        return self.mempool.candidates(self.engine.state, choice.colour, choice.carried, choice.others_since)
 
     async def cast_votes(self) -> None:
         """Vote for every checkpoint that is due. Raises NexusError where the signing record cannot be written."""

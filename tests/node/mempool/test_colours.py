@@ -7,7 +7,7 @@ from itertools import islice
 import pytest
 
 from node.mempool.queues import colour_of
-from tests.node.mempool.waiting import ALICE, BOB, Waiting
+from tests.node.mempool.waiting import ALICE, BOB, SLOT, Waiting
 from tests.node.world import NXT, Payer, key, small_genesis, stranger
 
 SENDERS = 120
@@ -67,6 +67,17 @@ def test_overlap_of_two_parallel_blocks() -> None:
     # Room for 160 each, 240 there: 80 must be in both, more only as far as the colours are uneven.
     assert overlap(here, 160, (0, 1)) <= 80 / 160 + 0.1
     assert overlap(here, 240, (0, 1)) == 1
+
+
+@pytest.mark.parametrize("colour", [0, 1])
+def test_the_other_colour_is_left_to_the_other_seat_for_a_while(colour: int) -> None:
+    """Light loads do not overlap: both seats have room for everything, and each leaves the other's alone at first."""
+    here = crowd()
+    young = list(here.pool.candidates(here.state, colour, others_since=SLOT - 1))
+    assert {colour_of(item.sender) for item in young} == {colour}
+    assert 0 < len(young) < SENDERS
+    assert list(here.pool.candidates(here.state, colour, others_since=SLOT)) == here.order(colour)
+    assert list(here.pool.candidates(here.state, None, others_since=SLOT - 1)) == here.order()
 
 
 def test_what_another_block_carries_is_not_named_again(here: Waiting) -> None:
