@@ -25,6 +25,7 @@ from node.storage.backup import BackupReport
 from node.storage.faults import translated
 from node.storage.files import sync_folder
 from node.storage.lock import FolderLock
+from node.storage.signing_record import SigningRecord
 
 __all__ = ["BackupReport", "Replaced", "make_backup", "replace_data", "restore_backup"]
 
@@ -66,6 +67,7 @@ def replace_data(paths: ProfilePaths, source: Path) -> Replaced:
                     f"{source.name} is a backup of another network than that of {paths.name!r}. Nothing was changed.",
                     "Restore it into a profile of its own: --profile NAME without --replace.",
                 )
+            _hold_votes(paths)
             kept = paths.root / f"replaced-{system_clock()}"
             kept.mkdir(mode=0o700)
             for name in _MOVED:
@@ -80,6 +82,14 @@ def replace_data(paths: ProfilePaths, source: Path) -> Replaced:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     return Replaced(report, kept)
+
+
+def _hold_votes(paths: ProfilePaths) -> None:
+    """Before the chain goes back: this profile's key may have voted for what it will number anew."""
+    key = load_validator_key(paths.validator_key)
+    if key is not None:
+        slot = _slot_now(paths.genesis.read_bytes())
+        SigningRecord.open(paths.signing_record, key.public_key).hold(slot)
 
 
 def _slot_now(genesis: bytes) -> int:

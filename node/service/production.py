@@ -67,6 +67,8 @@ class Producer:
 
         Raises Refused or Damaged where the record cannot be written: then there is no vote.
         """
+        if self._record.held >= 0 and not self._release():
+            return None
         target = duties.target_to_vote(self._engine, *(max(0, number) for number in self._record.vote))
         if target is None:
             return None
@@ -76,6 +78,29 @@ class Producer:
             return self._key.sign_digest(digest)
 
         return duties.make_vote(self._engine, self.identity, target, sign)
+
+    def _release(self) -> bool:
+        """Whether a key that goes on from a backup may vote again: where it is the only one, at once, since nobody else
+        saw what was lost; else above what the others made final since, beyond all that it can have voted for."""
+        engine, final = self._engine, self._engine.final
+        if len(engine.view.table.validators) == 1:
+            cast = [vote for votes in engine.ballots.links.values() for vote in votes.values()]
+            cast = [vote for vote in cast if vote.voter == self.identity]
+            self._record.release(
+                max((vote.source for vote in cast), default=0), max((vote.target for vote in cast), default=0)
+            )
+        elif final.checkpoint.slot > self._record.held:
+            self._record.release(final.number, final.number)
+        else:
+            self._alerts.put(
+                "votes_held",
+                "warning",
+                "This validator goes on from a backup. It makes blocks, and votes again when the others have made "
+                "something final after that: a second vote for a checkpoint would cost its stake.",
+            )
+            return False
+        self._alerts.clear("votes_held")
+        return True
 
     def reveal(self, number: int) -> bytes:
         """This epoch's preimage. Raises Refused when the chain of them is used up."""

@@ -2,8 +2,8 @@
 
 The databases are copied through SQLite's online backup, so a running node is not disturbed and the copy is whole. The
 signing record is never copied: an old one would let the key sign its slots again. Restoring makes a new record at the
-slot that the caller names (the present one), below which the key never signs. The validator key itself is a secret and
-is in a backup only when asked for.
+slot that the caller names (the present one), below which the key never signs and since which its votes are held. The
+validator key itself is a secret and is in a backup only when asked for.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def restore_backup(
         if _KEY in names:
             slot = sign_after_slot((scratch / _GENESIS).read_bytes())
             # before the key: a key without its record can never sign, so a crash between the two is safe
-            SigningRecord.create(paths.signing_record, public_key(scratch / _KEY), slot=slot)
+            SigningRecord.create(paths.signing_record, public_key(scratch / _KEY), restored_at=slot)
         try:
             # the genesis last: a folder without one is no profile
             for name in sorted(names, key=lambda name: name == _GENESIS):
@@ -176,7 +176,7 @@ def _copied(source: Path, target: Path, application_id: int, version: int) -> in
                     f"{source.name} is damaged ({problems[0]}); no backup was made of it.",
                     "Run `nexus node verify`. An older backup can be restored with `nexus node restore`.",
                 )
-            return int(copy.execute("SELECT coalesce(max(height), 0) FROM blocks").fetchone()[0])
+            return int(copy.execute("SELECT coalesce(max(height), 0) FROM chain").fetchone()[0])
         finally:
             copy.close()
     finally:

@@ -3,6 +3,9 @@
 A key that signs two blocks of one slot, or votes twice for a target, loses its stake. So the record is written and
 synced first; a slot at or below the recorded one, a target at or below, a source below are refused, and so is a key
 whose record is missing, damaged or another key's. Guessing is never safe here: the person must decide.
+
+A key that goes on from a backup may have voted since for checkpoints that the older chain numbers anew. Its votes are
+*held* from that slot on until `release` says that what it votes for next lies beyond all those.
 """
 
 from __future__ import annotations
@@ -15,9 +18,9 @@ from node.encoding.hashing import tagged_hash
 from node.storage.faults import translated
 from node.storage.files import write_durably
 
-_MAGIC = b"NXSIGN01"
+_MAGIC = b"NXSIGN02"
 _KEY_BYTES = 33
-_NUMBERS = struct.Struct(">qqq")
+_NUMBERS = struct.Struct(">qqqq")
 _CHECK_BYTES = 32
 _SIZE = len(_MAGIC) + _KEY_BYTES + _NUMBERS.size + _CHECK_BYTES
 _TAG = b"nx.sign-record"
@@ -32,12 +35,13 @@ _MISSING_HINT = (
 class SigningRecord:
     """The record of one consensus key. Not shared between processes: the folder lock sees to that."""
 
-    def __init__(self, path: Path, public_key: bytes, slot: int, source: int, target: int) -> None:
+    def __init__(self, path: Path, public_key: bytes, slot: int, source: int, target: int, held: int) -> None:
         self.path = path
         self.public_key = public_key
         self._slot = slot
         self._source = source
         self._target = target
+        self._held = held
 
     @property
     def slot(self) -> int:
@@ -49,11 +53,15 @@ class SigningRecord:
         """The highest source and target voted for, -1 if none."""
         return self._source, self._target
 
+    @property
+    def held(self) -> int:
+        """The slot from which votes are held, -1 if they are not."""
+        return self._held
+
     @classmethod
-    def create(
-        cls, path: Path, public_key: bytes, *, slot: int = _NONE, source: int = _NONE, target: int = _NONE
-    ) -> SigningRecord:
-        """A record for a new key; with `slot` (and votes) for a restored one, which then never signs at or below.
+    def create(cls, path: Path, public_key: bytes, *, restored_at: int = _NONE) -> SigningRecord:
+        """A record for a new key; for one from a backup with the slot that runs now: no block at or below is signed,
+        and votes are held.
 
         Raises Refused when there is a record already: replacing one is what loses stakes.
         """
@@ -65,8 +73,8 @@ class SigningRecord:
                 f"{path} exists already and was kept: a signing record is never replaced.",
                 "Move it away only if its key will never sign again.",
             )
-        record = cls(path, public_key, slot, source, target)
-        record._write(slot, source, target)
+        record = cls(path, public_key, restored_at, _NONE, _NONE, restored_at)
+        record._write(restored_at, _NONE, _NONE, restored_at)
         return record
 
     @classmethod
@@ -117,20 +125,33 @@ class SigningRecord:
                 f"A block of slot {slot} was not signed: this key has signed up to slot {self._slot}.",
                 "If the clock was set back, wait until it has caught up.",
             )
-        self._write(slot, self._source, self._target)
+        self._write(slot, self._source, self._target, self._held)
         self._slot = slot
 
     def record_vote(self, source: int, target: int) -> None:
         """Call before signing a vote; when it returns, source and target are on disk. Errors as `record_block`."""
+        if self._held != _NONE:
+            raise Refused("votes_held", "This key goes on from a backup; it does not vote yet.")
         if source < self._source or target <= self._target or source >= target:
             raise Refused(
                 "vote_already_signed",
                 f"A vote from {source} to {target} was not signed: this key has voted from {self._source} "
                 f"to {self._target}.",
             )
-        self._write(self._slot, source, target)
+        self._write(self._slot, source, target, self._held)
         self._source, self._target = source, target
 
-    def _write(self, slot: int, source: int, target: int) -> None:
-        body = _MAGIC + self.public_key + _NUMBERS.pack(slot, source, target)
+    def hold(self, slot: int) -> None:
+        """The chain goes back to a backup in `slot`: sign no block at or below it, and hold all votes."""
+        slot = max(slot, self._slot)
+        self._write(slot, self._source, self._target, slot)
+        self._slot = self._held = slot
+
+    def release(self, source: int, target: int) -> None:
+        """Vote again, from this source on and above this target."""
+        self._write(self._slot, source, target, _NONE)
+        self._source, self._target, self._held = source, target, _NONE
+
+    def _write(self, slot: int, source: int, target: int, held: int) -> None:
+        body = _MAGIC + self.public_key + _NUMBERS.pack(slot, source, target, held)
         write_durably(self.path, body + tagged_hash(_TAG, body, size=_CHECK_BYTES))

@@ -15,11 +15,14 @@ from node.ledger.genesis import Allocation, Genesis
 from node.profile.paths import ProfilePaths
 from node.service import opening, production
 from node.service.alerts import Alerts
+from node.service.backups import make_backup, replace_data
 from node.service.founding import found_network, read_genesis
+from node.service.production import Producer
 from node.service.validator_key import ValidatorKey, create_validator_key, load_validator_key
 from node.storage.signing_record import SigningRecord
+from tests.node.service.dag_world import Town, hear
 from tests.node.service.service_world import DAY_MS, Place, alert, at_rest, confirmed, until
-from tests.node.world import NXT, founder, stranger
+from tests.node.world import NXT, VALIDATORS, founder, key, stranger
 
 
 async def refused_to_start(place: Place, code: str) -> NexusError:
@@ -357,3 +360,65 @@ def test_an_alert_is_told_once_while_it_stands() -> None:
     alerts.clear("a")
     alerts.clear("never")
     assert [item.code for item in alerts.standing()] == ["b"]
+
+
+# -- after a backup ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_lone_validator_votes_on_from_a_backup(place: Place, tmp_path: Path) -> None:
+    """The chain goes back, its checkpoints are numbered anew: nobody else saw what was lost."""
+    first, second, third = (place.payer().pay(nonce, stranger(1), NXT) for nonce in range(3))
+    async with place.node() as node:
+        await node.submit(first.raw)
+        await confirmed(node, first.txid)
+        await at_rest(node)
+        make_backup(place.paths, tmp_path / "backup.tar")
+        await node.submit(second.raw)
+        await confirmed(node, second.txid)
+        await at_rest(node)
+        before = node.engine.final.number
+    replace_data(place.paths, tmp_path / "backup.tar")
+    async with place.node() as node:
+        assert node.engine.final.number < before
+        for item in (second, third):
+            if (await node.transaction(item.txid)) is None:
+                await node.submit(item.raw)
+            await confirmed(node, item.txid)
+        await at_rest(node)
+        assert node.engine.view.final.height > 0
+        assert alert(node, "votes_held") is None
+        assert (await node.verify()).ok
+
+
+async def test_one_of_several_validators_holds_its_votes_after_a_backup(tmp_path: Path) -> None:
+    town = Town(tmp_path / "town")
+    record = SigningRecord.create(tmp_path / "record", key(VALIDATORS).key, restored_at=10)
+    async with town.node() as node:
+        producer = Producer(
+            node.engine,
+            node.mempool,
+            key(VALIDATORS).address,
+            key(VALIDATORS),  # type: ignore[arg-type]
+            record,
+            town.clock,
+            node.alerts,
+            accept_long_gap=True,
+        )
+        network = town.network
+        while network.nodes[1].engine.final.checkpoint.slot <= 10:
+            blocks, votes = town.pass_slots(1), list(network.votes)
+            await hear(node, blocks)
+            for vote in votes[-8:]:
+                await node.receive_vote(vote)
+            if node.engine.final.checkpoint.slot <= 10:
+                assert producer.vote() is None
+        assert alert(node, "votes_held") is not None
+        await hear(node, town.pass_slots(8))
+        for vote in network.votes:
+            await node.receive_vote(vote)
+        final = node.engine.final
+        assert final.checkpoint.slot > 10
+        cast = producer.vote()
+        assert record.held == -1
+        assert alert(node, "votes_held") is None
+        assert cast is None or cast.target > final.number

@@ -50,6 +50,24 @@ def test_votes_only_rise(tmp_path: Path) -> None:
     assert SigningRecord.open(tmp_path / "signing-record", KEY).vote == (1, 5)
 
 
+def test_a_restored_key_holds_its_votes_until_they_are_released(tmp_path: Path) -> None:
+    path = tmp_path / "signing-record"
+    record = SigningRecord.create(path, KEY, restored_at=900)
+    assert refusal(record.record_vote, 50, 60).code == "votes_held"
+    record.record_block(901)
+    record = SigningRecord.open(path, KEY)
+    assert (record.held, record.slot, record.vote) == (900, 901, (-1, -1))
+    record.release(7, 9)
+    record = SigningRecord.open(path, KEY)
+    assert (record.held, record.vote) == (-1, (7, 9))
+    for source, target in ((6, 10), (7, 9)):
+        assert refusal(record.record_vote, source, target).code == "vote_already_signed"
+    record.record_vote(8, 10)
+    record.hold(100)
+    assert (record.slot, record.held, record.vote) == (901, 901, (8, 10)), "never before what it signed"
+    assert refusal(SigningRecord.open(path, KEY).record_vote, 9, 11).code == "votes_held"
+
+
 def test_missing_record_refuses(tmp_path: Path) -> None:
     error = refusal(SigningRecord.open, tmp_path / "signing-record", KEY)
     assert error.code == "signing_record_missing"
@@ -81,7 +99,7 @@ def test_every_damage_is_seen(tmp_path: Path) -> None:
 
 
 def test_a_restored_record_never_signs_the_past(tmp_path: Path) -> None:
-    record = SigningRecord.create(tmp_path / "signing-record", KEY, slot=900)
+    record = SigningRecord.create(tmp_path / "signing-record", KEY, restored_at=900)
     assert refusal(record.record_block, 900).code == "slot_already_signed"
     record.record_block(901)
 
@@ -114,7 +132,7 @@ def test_full_and_read_only_disks(
     assert error.code == "disk_full"
     assert SigningRecord.open(small_disk / "signing-record", KEY).slot == 1
     (tmp_path / "real").mkdir()
-    SigningRecord.create(tmp_path / "real" / "signing-record", KEY, slot=5)
+    SigningRecord.create(tmp_path / "real" / "signing-record", KEY, restored_at=5)
     seen = SigningRecord.open(read_only_view(tmp_path / "real") / "signing-record", KEY)
     assert refusal(seen.record_block, 6).code == "read_only"
     assert seen.slot == 5
