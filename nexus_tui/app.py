@@ -58,6 +58,12 @@ def _wallet() -> Screen[Any]:
     return WalletScreen()
 
 
+def _dag() -> Screen[Any]:
+    from nexus_tui.screens.dag import DagScreen
+
+    return DagScreen()
+
+
 def _settings() -> Screen[Any]:
     from nexus_tui.screens.settings import SettingsScreen
 
@@ -85,6 +91,7 @@ class NexusApp(GuardedApp):
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
         "home": _home,
         "wallet": _wallet,
+        "dag": _dag,
         "settings": _settings,
         "wizard": _wizard,
     }

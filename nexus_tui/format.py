@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from node.encoding.address import Address, AddressError
+
+if TYPE_CHECKING:
+    from node.api.records import Status
 
 HIDDEN_AMOUNT = "••••"
 
@@ -43,6 +47,12 @@ def when(time_ms: int | None, now_ms: int) -> str:
 def exactly_when(time_ms: int) -> str:
     """Local date and time to the second."""
     return f"{datetime.fromtimestamp(time_ms // 1000):%Y-%m-%d %H:%M:%S}"
+
+
+def finality(status: Status) -> str:
+    """Up to which height the chain can no longer change, and how far that is behind."""
+    behind = status.height - status.final_height
+    return f"{status.final_height:,}, {behind:,} behind" if behind > 0 else f"{status.final_height:,}"
 
 
 def size(count: int) -> str:

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
     from nexus_tui.household import Household
     from node.api.interface import NodeApi
-    from node.api.records import AccountView, Event, NetworkInfo, Status, TransactionView
+    from node.api.records import AccountView, DagView, Event, NetworkInfo, Status, TransactionView
     from wallet.contacts import Contacts
     from wallet.keystore import Account
     from wallet.wallet import Wallet
 
 UPDATE_SECONDS = 0.5
+_GATHER_SECONDS = 0.05  # events of one block come together
 PAGE = 50
 MAX_LOADED = 2_000
 _FIRST_RETRY, _LAST_RETRY = 1.0, 30.0
@@ -41,8 +42,19 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class DagWindow:
+    """The part of the DAG that is looked at: the newest `limit` blocks below `before_slot` (None: of all)."""
+
+    before_slot: int | None
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
 class View:
-    """What the screens show. `fault` says why the node does not answer; what was known stays."""
+    """What the screens show. `fault` says why the node does not answer; what was known stays.
+
+    `dag` is the part of the DAG that `dag_window` names.
+    """
 
     network: NetworkInfo | None = None
     status: Status | None = None
@@ -50,6 +62,8 @@ class View:
     history: tuple[TransactionView, ...] = ()
     next_before: int | None = None
     region: str = ""
+    dag: DagView | None = None
+    dag_window: DagWindow | None = None
     fault: NexusError | None = None
     wallet_fault: NexusError | None = None
     read: bool = False
@@ -81,6 +95,7 @@ class Live:
         self._task: asyncio.Task[None] | None = None
         self._delay = _FIRST_RETRY
         self.faucet: bytes | None = None
+        self.dag_window: DagWindow | None = None
 
     @property
     def unlocked(self) -> bool:
@@ -107,8 +122,15 @@ class Live:
         task.cancel()
         await asyncio.wait({task}, timeout=seconds)
 
+    def look_at_dag(self, window: DagWindow | None) -> None:
+        """Read this part of the DAG, now and whenever it changes; None when nobody looks any more."""
+        if window != self.dag_window:
+            self.dag_window = window
+            if window is not None:
+                self.mark("dag")
+
     def mark(self, *what: str) -> None:
-        """Say that "status", "accounts" or "history" may have changed."""
+        """Say that "status", "accounts", "history" or "dag" may have changed."""
         self._stale.update(what)
         self._wake.set()
 
@@ -161,11 +183,13 @@ class Live:
                 self._set(replace(self.view, network=await api.network()))
                 self._open_wallet()
                 self.view = replace(self.view, region=await _newest_region(api))
-            self._stale = {"status", "accounts", "history"}
+            self._stale = {"status", "accounts", "history", "dag"}
+            loop = asyncio.get_running_loop()
             listener = asyncio.create_task(self._listen(events), name="nexus-events")
             try:
                 while True:
                     await self._refresh(api)
+                    read_at = loop.time()
                     waiting = asyncio.create_task(self._wake.wait())
                     try:
                         await asyncio.wait({waiting, listener}, return_when=asyncio.FIRST_COMPLETED)
@@ -177,7 +201,7 @@ class Live:
                             "node_gone", "The node closed the connection.", "What you see was true until then."
                         )
                     self._wake.clear()
-                    await asyncio.sleep(UPDATE_SECONDS)
+                    await asyncio.sleep(max(read_at + UPDATE_SECONDS - loop.time(), _GATHER_SECONDS))
             finally:
                 listener.cancel()
                 await asyncio.wait({listener})
@@ -186,12 +210,19 @@ class Live:
         async for event in events:
             if event.block is not None:
                 self.view = replace(self.view, region=event.block.region)
-            if event.missed or event.topic in ("balance", "transaction"):
+            looked_at = ("dag",) if self.dag_window is not None else ()
+            if event.missed:
+                self.mark("status", "accounts", "history", *looked_at)
+            elif event.topic in ("balance", "transaction"):
                 self.mark("status", "accounts", "history")
             elif event.topic == "block":
-                self.mark("status", "accounts")
-            else:
+                self.mark("status", "accounts", *looked_at)
+            elif event.topic != "dag":
                 self.mark("status")
+            elif event.block_id is None:
+                self.mark("status", *looked_at)
+            elif looked_at:
+                self.mark("dag")
 
     async def _refresh(self, api: NodeApi) -> None:
         stale, self._stale = self._stale, set()
@@ -213,6 +244,9 @@ class Live:
                 history=page.transactions + older,
                 next_before=view.next_before if older else page.next_before,
             )
+        window = self.dag_window
+        if "dag" in stale and window is not None:
+            view = replace(view, dag=await api.dag(window.before_slot, window.limit), dag_window=window)
         self._delay = _FIRST_RETRY
         self._set(replace(view, region=self.view.region, fault=None, read=True))
         if self.faucet is None and self.household.has_faucet:

@@ -118,7 +118,7 @@ def _document(session: Session, seen: Status, running: bool) -> dict[str, Any]:
 
 
 def _lines(session: Session, seen: Status, running: bool) -> list[str]:
-    from nexus_tui.format import size
+    from nexus_tui.format import finality, size
 
     network = seen.network
     node = f"{seen.mode}, process {seen.pid}" if running else "not running (nexus node start)"
@@ -127,7 +127,8 @@ def _lines(session: Session, seen: Status, running: bool) -> list[str]:
             ("Profile", session.profile_name),
             ("Network", f"{network.name} (preset {network.preset}), genesis {network.genesis.hex()[:16]}"),
             ("Node", node),
-            ("Block", f"{seen.height}, final {seen.final_height}, epoch {seen.epoch}"),
+            ("Block", f"{seen.height}, epoch {seen.epoch}"),
+            ("Final", finality(seen)),
             ("Slot", f"{seen.current_slot} now, {seen.tip_slot} in the newest block"),
             ("Waiting", f"{seen.mempool_transactions} transactions"),
             ("Accounts", str(seen.accounts)),

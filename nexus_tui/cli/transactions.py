@@ -19,7 +19,7 @@ from node.api.errors import Refused
 
 if TYPE_CHECKING:
     from nexus_tui.cli.session import Session
-    from node.api.records import NetworkInfo, TransactionView
+    from node.api.records import Status, TransactionView
     from node.ledger.types import Transaction
 
 _Out = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The file to write; it must not exist.")]
@@ -32,14 +32,16 @@ def show(
     """Show a transaction by its id."""
     session = session_of(context)
     identity = hash_of(txid, "a transaction's id")
-    view, info = asyncio.run(_find(session, identity))
+    view, status = asyncio.run(_find(session, identity))
     if view is None:
         raise Refused(
             "unknown_transaction",
             f"This node knows no transaction {identity.hex()}.",
             hint="It may have expired, or belong to another network or profile.",
         )
-    session.done(transaction_document(view, info.hrp), _lines(view, info.hrp))
+    prefix = status.network.hrp
+    final = view.height is not None and view.height <= status.final_height
+    session.done({**transaction_document(view, prefix), "final": final}, _lines(view, prefix, final))
 
 
 def hash_of(text: str, what: str) -> bytes:
@@ -53,11 +55,11 @@ def hash_of(text: str, what: str) -> bytes:
     return value
 
 
-async def _find(session: Session, txid: bytes) -> tuple[TransactionView | None, NetworkInfo]:
+async def _find(session: Session, txid: bytes) -> tuple[TransactionView | None, Status]:
     from nexus_tui.cli.connection import connect
 
     async with connect(session.paths, session.config, "read") as api:
-        return await api.transaction(txid), await api.network()
+        return await api.transaction(txid), await api.status()
 
 
 def transaction_document(view: TransactionView, prefix: str) -> dict[str, Any]:
@@ -89,7 +91,7 @@ def transaction_document(view: TransactionView, prefix: str) -> dict[str, Any]:
     }
 
 
-def _lines(view: TransactionView, prefix: str) -> list[str]:
+def _lines(view: TransactionView, prefix: str, final: bool) -> list[str]:
     from nexus_tui.cli.paying import address_text
     from nexus_tui.format import exactly_when
 
@@ -100,7 +102,7 @@ def _lines(view: TransactionView, prefix: str) -> list[str]:
         pairs.append(("Memo", foreign(view.memo)))
     pairs.append(("Fee", nxt(view.fee)))
     if view.height is not None:
-        pairs.append(("Block", f"{view.height} (slot {view.slot})"))
+        pairs.append(("Block", f"{view.height} (slot {view.slot}), {'final' if final else 'not final yet'}"))
     if view.time_ms is not None:
         pairs.append(("Time", exactly_when(view.time_ms)))
     return fields(pairs)

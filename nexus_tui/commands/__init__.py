@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from nexus_tui.commands.base import EVERYWHERE, Command
+from nexus_tui.commands.dag import FindBlock, FollowDag, InspectBlock, ShowFinality
 from nexus_tui.commands.everywhere import (
+    GoDag,
     GoHome,
     GoSettings,
     GoWallet,
@@ -51,8 +53,13 @@ COMMANDS: tuple[type[Command], ...] = (
     Export,
     Faucet,
     LockWallet,
+    FollowDag,
+    FindBlock,
+    InspectBlock,
+    ShowFinality,
     GoHome,
     GoWallet,
+    GoDag,
     GoSettings,
     SetTheme,
     ToggleAmounts,

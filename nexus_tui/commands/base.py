@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from nexus_tui.app import NexusApp
 
 EVERYWHERE = "everywhere"
-HOME, WALLET, SETTINGS, WIZARD = "home", "wallet", "settings", "wizard"
+HOME, WALLET, DAG, SETTINGS, WIZARD = "home", "wallet", "dag", "settings", "wizard"
 
 
 class Command:

@@ -41,6 +41,19 @@ class GoWallet(GoHome):
         await app.go("wallet")
 
 
+class GoDag(GoHome):
+    """The live drawing of all blocks, and what is inside one."""
+
+    id = "go.dag"
+    title = "DAG"
+    keys = "6"
+
+    @classmethod
+    async def run(cls, app: NexusApp) -> None:
+        """See `Command.run`."""
+        await app.go("dag")
+
+
 class GoSettings(GoHome):
     """Profile, themes, keys, node and configuration."""
 

@@ -27,7 +27,7 @@ STATES = {
 }
 
 
-def facts(row: HistoryRow, hidden: bool) -> list[tuple[str, Content | str]]:
+def facts(row: HistoryRow, hidden: bool, final_height: int) -> list[tuple[str, Content | str]]:
     """The rows of a payment, for the dialog and for the wallet's third pane."""
     rows: list[tuple[str, Content | str]] = [
         ("Amount", Content.styled(full_amount(row.amount, hidden), "bold")),
@@ -46,7 +46,8 @@ def facts(row: HistoryRow, hidden: bool) -> list[tuple[str, Content | str]]:
         rows.append(("Fee", full_amount(row.fee, hidden)))
     rows.append(("Time", exactly_when(row.time_ms) if row.time_ms is not None else "not yet"))
     if row.height is not None:
-        rows.append(("Block", f"{row.height:,}"))
+        final = "final" if row.height <= final_height else "not final yet: a reorganisation could move it"
+        rows.append(("Block", f"{row.height:,}, {final}"))
     rows.append(("Id", row.txid.hex()))
     return rows
 
@@ -63,7 +64,8 @@ class PaymentDialog(Dialog[None]):
 
     def body(self) -> ComposeResult:
         """See `Dialog.body`."""
-        yield Facts(facts(self._row, self.nexus.amounts_hidden))
+        status = self.nexus.view.status
+        yield Facts(facts(self._row, self.nexus.amounts_hidden, status.final_height if status is not None else -1))
 
     def buttons(self) -> ComposeResult:
         """See `Dialog.buttons`."""

@@ -34,7 +34,7 @@ def block_facts(view: DagBlockView, prefix: str) -> Facts:
     block, wave = view.summary, view.wave
     rows: Facts = [
         ("Id", block.id.hex()),
-        ("State", verdict(block)),
+        ("Place", verdict(block)),
         ("Height", "none (off the selected chain)" if block.height is None else f"{block.height:,}"),
         ("Region", block.region),
         ("Time", f"{exactly_when(block.time_ms)}, slot {block.slot}, seat {block.seat}, epoch {view.epoch}"),
@@ -57,7 +57,7 @@ def block_facts(view: DagBlockView, prefix: str) -> Facts:
     rows += [
         ("Reveal", view.reveal.hex()),
         ("Body root", view.body_root.hex()),
-        ("State before", view.state_commitment.hex()),
+        ("State hash", view.state_commitment.hex()),
         ("Signature", view.signature.hex()),
         ("Version", str(view.version)),
     ]

@@ -18,12 +18,13 @@ _BOXES = " ╴╸╷╮┑╻┒┓╶─╾╭┬┭┎┰┱╺╼━┍┮┯
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """One set. `final` draws the finality line across and along."""
+    """One set. `final_across` and `final_along` draw the finality line, `before` says on which side of it all is."""
 
     ascii: bool
     final_across: str
     final_along: str
     cut: str
+    before: str
 
     def node(self, region: str, colour: str) -> str:
         """The mark of a block; a region that is none of the six gets a plain one."""
@@ -47,8 +48,8 @@ class Marks:
         return "+"
 
 
-UNICODE = Marks(ascii=False, final_across="┄", final_along="┊", cut="…")
-ASCII = Marks(ascii=True, final_across=".", final_along=".", cut="~")
+UNICODE = Marks(ascii=False, final_across="┄", final_along="┊", cut="…", before="‹")
+ASCII = Marks(ascii=True, final_across=".", final_along=".", cut="~", before="<")
 
 
 def choose(ascii_only: bool) -> Marks:

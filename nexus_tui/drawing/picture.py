@@ -188,7 +188,7 @@ def flowing(
         _put_node(picture, x, y, node.block, marks)
         for line, words in enumerate(label(node.block)[: max(lane_height - 2, 0)]):
             picture.put(x, y + 1 + line, words[: NODE_WIDTH - 1], "label", node.block.id)
-    _put_axis(picture, layout, wires, columns, clock, final_words)
+    _put_axis(picture, layout, wires, columns, clock, f"{marks.before} {final_words}")
     return picture
 
 
@@ -207,24 +207,19 @@ def _put_axis(
     clock: Callable[[DagBlockSummary], str],
     final_words: str,
 ) -> None:
+    line = next((columns[step] for step, kind in enumerate(wires.steps) if kind.kind == FINAL), None)
+    if line is not None:
+        picture.put(line, 0, final_words, "final")
+        picture.width = max(picture.width, line + len(final_words))
     free = 0
     for step, kind in enumerate(wires.steps):
         x = columns[step]
-        if kind.kind == FINAL:
-            start = max(x - len(final_words) - 1, free)
-            if start + len(final_words) <= x + 1:
-                picture.put(start, 0, final_words, "final")
-            free = max(free, x + 2)
-        elif kind.kind == BLOCKS and x >= free and _room_before_final(wires, columns, step, len(final_words)):
-            words = clock(layout.groups[kind.place][0].block)
+        if kind.kind != BLOCKS or x < free:
+            continue
+        words = clock(layout.groups[kind.place][0].block)
+        if line is None or x + len(words) < line or x > line + len(final_words):
             picture.put(x, 0, words, "faint")
             free = x + len(words) + 4
-
-
-def _room_before_final(wires: Wires, columns: list[int], step: int, width: int) -> bool:
-    """Whether a time written here leaves the words of the finality line their place."""
-    line = next((place for place, kind in enumerate(wires.steps) if kind.kind == FINAL), None)
-    return line is None or step > line or columns[line] - columns[step] > width + 12
 
 
 def _put_node(picture: Picture, x: int, y: int, block: DagBlockSummary, marks: Marks) -> None:

@@ -38,13 +38,15 @@ def row_words(block: DagBlockSummary, room: int, time: str) -> Words:
             (f"  {votes:<8}", "faint"),
             (f" {time}", "faint"),
         )
-    return (
+    words: Words = (
         (f" {name:>7}", style),
         (f" {block.id.hex()[:SHORT_ID]}", "label"),
         (f" {region:<7}", "label"),
         (f"{count:>5}", "label"),
-        (f" {time}", "faint"),
     )
+    if sum(len(text) for text, _ in words) + 1 + len(time) > room:
+        return words
+    return (*words, (f" {time}", "faint"))
 
 
 def final_words(final: CheckpointView | None) -> str:
@@ -52,14 +54,17 @@ def final_words(final: CheckpointView | None) -> str:
     return "final" if final is None or final.height is None else f"final {final.height:,}"
 
 
-def legend(marks: Marks) -> list[str]:
-    """The signs and their meaning, a piece of text each."""
+def legend(marks: Marks, lines: bool = True) -> list[str]:
+    """The signs and their meaning, a piece of text each; `lines`: those of lines too."""
     regions = [f"{marks.node(region, 'blue')} {region}" for region in REGIONS]
     red = f"{marks.node('Green', 'red')} red"
     return [
         *regions,
         red,
-        f"{marks.line(0, 2, 0, 2) * 2} selected parent",
-        f"{marks.line(0, 1, 0, 1) * 2} other parent",
+        *(
+            (f"{marks.line(0, 2, 0, 2) * 2} selected parent", f"{marks.line(0, 1, 0, 1) * 2} other parent")
+            if lines
+            else ()
+        ),
         f"{marks.final_across * 2} final",
     ]

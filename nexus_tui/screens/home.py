@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.widgets import Button, Digits, OptionList
 
 from nexus_tui.bindings import bindings_for, key_of
-from nexus_tui.format import HIDDEN_AMOUNT, when
+from nexus_tui.format import HIDDEN_AMOUNT, finality, when
 from nexus_tui.sanitize import sanitize, text
 from nexus_tui.screens.base import MainScreen
 from nexus_tui.widgets.line import Line
@@ -150,7 +150,7 @@ class HomeScreen(MainScreen):
         rows = [
             ("state", word or sanitize(status.mode, 20)),
             ("height", f"{status.height:,}"),
-            ("final", f"{status.final_height:,}"),
+            ("final", finality(status)),
             ("waiting", f"{status.mempool_transactions:,}"),
             ("since", when(status.started_ms, self.nexus.now_ms())),
         ]

@@ -218,7 +218,9 @@ class WalletScreen(MainScreen):
             chosen = self.query_one("#history", CardList).chosen
             row = next((row for row in self._rows if row.txid.hex() == chosen), None)
             title.show(TITLES[row.direction].upper() if row else "")
-            detail.set_rows(facts(row, hidden) if row else [])
+            status = self.nexus.view.status
+            final_height = status.final_height if status is not None else -1
+            detail.set_rows(facts(row, hidden, final_height) if row else [])
         elif self.pane == "accounts":
             line = self._chosen_line()
             title.show("ACCOUNT" if line else "")

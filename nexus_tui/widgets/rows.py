@@ -47,6 +47,7 @@ class ButtonRow(Widget):
     """Draws items; a tap runs the command. `spread` gives every button the same share of the width."""
 
     ALLOW_SELECT = False
+    gap: ClassVar[int] = 3
     COMPONENT_CLASSES: ClassVar[set[str]] = {"row--key", "row--label", "row--active", "row--gap"}
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
@@ -76,7 +77,7 @@ class ButtonRow(Widget):
     def placed(self) -> list[tuple[Item, int, int]]:
         """Items that fit, with the first column and the width of each; those marked `end` always fit first."""
         width = self.size.width
-        gap = 1 if self.spread else 3
+        gap = 1 if self.spread else self.gap
         last = [item for item in self.items if item.end]
         room = width - sum(item.width + gap for item in last)
         most = MOST_ON_A_PHONE - len(last) if self.spread else len(self.items)
@@ -169,6 +170,7 @@ class KeyBar(ButtonRow):
 class NavBar(ButtonRow):
     """The screens. At the bottom where a thumb is, in the masthead where there is room."""
 
+    gap = 2
     DEFAULT_CSS = """
     NavBar {
         height: 1; width: 1fr;
@@ -185,6 +187,6 @@ class NavBar(ButtonRow):
         self.show(
             tuple(
                 Item(command, key_of(command, rebound), BY_ID[command].title, active=command == f"go.{place}")
-                for command in ("go.home", "go.wallet", "go.settings")
+                for command in ("go.home", "go.wallet", "go.dag", "go.settings")
             )
         )

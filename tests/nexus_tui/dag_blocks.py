@@ -22,7 +22,7 @@ from node.api.records import (
 REGIONS = ("Violet", "Blue", "Green", "Yellow", "Orange", "Red")
 START_MS = 1_763_118_000_000  # 2025-11-14 11:00:00 UTC
 SLOT_MS = 200
-FIRST_SLOT, FIRST_HEIGHT = 17_000, 1_150
+FIRST_SLOT, FIRST_HEIGHT = 17_000, 1_179
 GAPS = (1, 1, 1, 2, 1, 4)
 
 

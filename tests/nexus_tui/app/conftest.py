@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,12 +13,20 @@ from typing import Any
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the child of the pty tests loads this file too
+
+from dag_blocks import Dag  # type: ignore[import-not-found]
+
+from node.api.bounds import check_arguments
 from node.api.errors import Refused
 from node.api.records import (
     AccountView,
     Alert,
     BlockSummary,
+    DagBlockView,
+    DagView,
     Event,
+    FinalityView,
     HistoryPage,
     NetworkInfo,
     Output,
@@ -88,6 +97,8 @@ class FakeNode:
         self.queues: list[asyncio.Queue[Event]] = []
         self.closed = False
         self.pid = 4242
+        self.final_lag = 8
+        self.growing: Dag | None = Dag(60)
 
     def fund(self, address: bytes, units: int, pending_in: int = 0) -> None:
         self.accounts[address] = AccountView(address, True, units, 0, 0, units, pending_in, 0)
@@ -127,7 +138,7 @@ class FakeNode:
     async def status(self) -> Status:
         self.calls += 1
         return Status(
-            self.info, "producing", self.height, bytes(32), self.height * 5, self.height * 5 + 3, self.height, 3,
+            self.info, "producing", self.height, bytes(32), self.height * 5, self.slot, self.height - self.final_lag, 3,
             len(self.accounts), 0, 0, 0, 10**14, NOW_MS - 3_600_000, NOW_MS, self.pid, 1_234_567, self.alerts,
         )  # fmt: skip
 
@@ -164,6 +175,36 @@ class FakeNode:
 
     async def blocks(self, before: int | None = None, limit: int = 20) -> tuple[BlockSummary, ...]:
         return (block(self.height, "Green"),)
+
+    @property
+    def slot(self) -> int:
+        newest = self.growing.blocks()[-1].slot if self.growing is not None else 0
+        return max(self.height * 5 + 3, newest)
+
+    async def dag(self, before_slot: int | None = None, limit: int = 60) -> DagView:
+        self.calls += 1
+        if self.growing is None:
+            return DagView(bytes(32), (), (), None, None, 0)
+        return self.growing.view(before_slot, limit)
+
+    async def dag_block(self, block_id: bytes) -> DagBlockView | None:
+        self.calls += 1
+        return self.growing.block(block_id) if self.growing is not None else None
+
+    async def find_blocks(self, prefix: str) -> tuple[bytes, ...]:
+        check_arguments({"prefix": prefix})
+        return self.growing.find(prefix) if self.growing is not None else ()
+
+    async def finality(self) -> FinalityView:
+        assert self.growing is not None
+        return self.growing.finality()
+
+    def grow(self) -> None:
+        """Blocks of another slot."""
+        assert self.growing is not None
+        for block in self.growing.grow():
+            self.tell(Event("dag", block_id=block.id))
+        self.tell(Event("dag"))
 
     def tell(self, event: Event) -> None:
         for queue in self.queues:

@@ -1,0 +1,60 @@
+"""A block of the DAG in full."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual import on
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.widgets import Button
+
+from nexus_tui.dialogs.base import Dialog
+from nexus_tui.dialogs.confirm import Facts, Rows
+from nexus_tui.drawing.facts import block_facts
+from nexus_tui.sanitize import sanitize, text
+
+if TYPE_CHECKING:
+    from node.api.records import DagBlockView
+
+
+def inspector_rows(view: DagBlockView, prefix: str) -> Rows:
+    """The rows of a block, for the dialog and for the pane beside the drawing."""
+    rows: Rows = [(name, text(value)) for name, value in block_facts(view, prefix)]
+    return [
+        (name, value.stylize("bold") if name == "Place" and isinstance(value, Content) else value)
+        for name, value in rows
+    ]
+
+
+class BlockDialog(Dialog[bytes]):
+    """Gives the selected parent's id when the person goes on there."""
+
+    AUTO_FOCUS = "#scroll"
+    scrolls = True
+
+    def __init__(self, view: DagBlockView, prefix: str) -> None:
+        super().__init__()
+        self._view, self._prefix = view, prefix
+        block = view.summary
+        name = f"Block {block.height:,}" if block.height is not None else "Block"
+        self.title_text = f"{name} in {sanitize(block.region, 12)}"  # type: ignore[misc]
+
+    def body(self) -> ComposeResult:
+        """See `Dialog.body`."""
+        yield Facts(inspector_rows(self._view, self._prefix))
+
+    def buttons(self) -> ComposeResult:
+        """See `Dialog.buttons`."""
+        yield Button("Close", id="cancel")
+        yield Button("Copy id", id="copy")
+        if self._view.summary.parents:
+            yield Button("Parent", id="parent")
+
+    @on(Button.Pressed, "#copy")
+    def _copy(self) -> None:
+        self.nexus.copy_out(self._view.summary.id.hex(), "The block's id")
+
+    @on(Button.Pressed, "#parent")
+    def _to_parent(self) -> None:
+        self.dismiss(self._view.summary.parents[0])

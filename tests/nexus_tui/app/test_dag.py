@@ -1,0 +1,413 @@
+"""The DAG screen: what it draws, how one moves in it, how it follows, finds and looks into blocks."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from dag_blocks import FIRST_HEIGHT, Dag  # type: ignore[import-not-found]
+
+from node.api.errors import NoNode
+from node.api.records import Event
+
+SIZES = [(44, 28), (80, 24), (120, 36)]
+EVIL = "\x1b]52;c;aGk=\x07\u202e[@click=app.exit]x[/]"
+
+
+def canvas(app: Any) -> Any:
+    return app.screen.query_one("#drawing")
+
+
+def drawn(app: Any) -> str:
+    """What the drawing shows now."""
+    widget = canvas(app)
+    return "\n".join(widget.render_line(y).text for y in range(widget.size.height))
+
+
+def facts(app: Any) -> str:
+    return str(app.screen.query_one("#dag-facts").shown)
+
+
+async def opened(pilot: Any, until: Any) -> None:
+    app = pilot.app
+    await until(pilot, lambda: app.view.read)
+    await pilot.press("6")
+    await until(pilot, lambda: app.view.dag is not None and app.screen.place == "dag" and canvas(app).picture.places)
+    await pilot.pause(0.05)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_the_tip_is_in_sight_and_marked(world: Any, until: Any, size: tuple[int, int]) -> None:
+    app = world.app()
+    async with app.run_test(size=size) as pilot:
+        await opened(pilot, until)
+        tip = world.node.growing.tips[0]
+        assert app.screen.chosen == tip
+        shown = drawn(app)
+        assert tip.hex()[:4] in shown
+        assert "›" in shown if size[0] < 100 else "[" in shown
+        assert "final 1," in shown
+        assert "final 1,196, 8 behind" in facts(app)
+        assert "following" in facts(app)
+        assert canvas(app).picture.upright == (size[0] < 100)
+        assert canvas(app).has_focus
+
+
+async def test_without_utf8_everything_is_ascii(world: Any, until: Any) -> None:
+    app = world.app(glyphs="ascii")
+    for size in SIZES:
+        async with app.run_test(size=size) as pilot:
+            await opened(pilot, until)
+            assert drawn(app).isascii()
+            assert str(app.screen.query_one("#legend").shown).isascii()
+        app = world.app(glyphs="ascii")
+
+
+@pytest.mark.parametrize(
+    ("size", "older", "newer"), [((44, 28), "down", "up"), ((140, 45), "left", "right")], ids=["phone", "wide"]
+)
+async def test_moving_stops_following_and_f_takes_it_up(
+    world: Any, until: Any, size: tuple[int, int], older: str, newer: str
+) -> None:
+    app = world.app()
+    async with app.run_test(size=size) as pilot:
+        await opened(pilot, until)
+        tip = world.node.growing.tips[0]
+        await pilot.press(older, older, older)
+        await pilot.pause()
+        chosen = app.screen.chosen
+        assert chosen != tip
+        assert "stopped (f follows)" in facts(app)
+        assert chosen.hex()[:4] in drawn(app)
+        world.node.grow()
+        await until(pilot, lambda: len(app.view.dag.blocks) > 60)
+        assert app.screen.chosen == chosen, "the cursor stays while blocks arrive"
+        await pilot.press("f")
+        await pilot.pause()
+        assert app.screen.chosen == world.node.growing.tips[0]
+        assert "following" in facts(app)
+        await pilot.press(older, newer, newer)
+        await pilot.pause()
+        assert app.screen.following, "moving beyond the newest follows it"
+
+
+async def test_the_cursor_stays_on_its_row_while_blocks_arrive(world: Any, until: Any) -> None:
+    app = world.app()
+    async with app.run_test(size=(44, 28)) as pilot:
+        await opened(pilot, until)
+        await pilot.press(*["down"] * 9)
+        await pilot.pause()
+        row = next(y for y, line in enumerate(drawn(app).splitlines()) if "›" in line)
+        for _ in range(3):
+            before = len(app.view.dag.blocks)
+            world.node.grow()
+            await until(pilot, lambda before=before: len(app.view.dag.blocks) > before)
+            await pilot.pause()
+        assert "›" in drawn(app).splitlines()[row]
+
+
+async def test_following_goes_with_the_tip(world: Any, until: Any) -> None:
+    app = world.app()
+    async with app.run_test(size=(44, 28)) as pilot:
+        await opened(pilot, until)
+        for _ in range(3):
+            world.node.grow()
+            tip = world.node.growing.tips[0]
+            await until(pilot, lambda tip=tip: app.screen.chosen == tip)
+            await pilot.pause()
+            assert tip.hex()[:4] in drawn(app).splitlines()[0] + drawn(app).splitlines()[1]
+
+
+@pytest.mark.parametrize("size", [(44, 28), (140, 45)], ids=["phone", "wide"])
+async def test_walking_back_reads_older_blocks_to_the_very_first(world: Any, until: Any, size: tuple[int, int]) -> None:
+    world.node.growing = Dag(200)
+    app = world.app()
+    async with app.run_test(size=size) as pilot:
+        await opened(pilot, until)
+        first = world.node.growing.blocks()[0]
+        assert first.id not in {block.id for block in app.view.dag.blocks}
+        for _ in range(120):
+            await pilot.press("G")
+            await pilot.pause(0.02)
+            if app.screen.chosen == first.id:
+                break
+        await until(pilot, lambda: first.id in {block.id for block in app.view.dag.blocks})
+        await pilot.press("G")
+        await until(pilot, lambda: app.screen.chosen == first.id)
+        assert app.live.dag_window.before_slot is not None
+        newer = "pageup" if size[0] < 60 else "pagedown"
+        for _ in range(160):
+            await pilot.press(newer)
+            await pilot.pause(0.02)
+            if app.screen.following:
+                break
+        assert app.screen.chosen == world.node.growing.tips[0]
+
+
+async def test_newer_blocks_are_found_behind_a_long_silence(world: Any, until: Any) -> None:
+    dag = world.node.growing = Dag(150)
+    old = set(dag.chain[:40])
+    late = [replace(block, slot=block.slot + 10**6) for block in dag._made[100:]]
+    dag._made[100:] = late
+    app = world.app()
+    async with app.run_test(size=(44, 28)) as pilot:
+        await opened(pilot, until)
+        await app.screen._go_to(next(iter(old)))
+        await until(pilot, lambda: app.view.dag.blocks[-1].slot < 10**6)
+        for _ in range(100):
+            await pilot.press("pageup")
+            await pilot.pause(0.03)
+            if app.screen.following:
+                break
+        assert app.screen.chosen == dag.tips[0]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_a_tap_chooses_and_a_second_one_looks_inside(world: Any, until: Any, size: tuple[int, int]) -> None:
+    app = world.app()
+    async with app.run_test(size=size) as pilot:
+        await opened(pilot, until)
+        widget = canvas(app)
+        wanted = world.node.growing.chain[-3]
+        x, y = widget.picture.places[wanted]
+        left, top = widget._margin()
+        at = (x - widget.scroll_offset.x + left, y - widget.scroll_offset.y + top)
+        await pilot.click(widget, offset=at)
+        await until(pilot, lambda: app.screen.chosen == wanted)
+        await pilot.pause()
+        x, y = widget.picture.places[wanted]
+        at = (x - widget.scroll_offset.x + left, y - widget.scroll_offset.y + top)
+        await pilot.click(widget, offset=at)
+        await until(pilot, lambda: type(app.screen).__name__ == "BlockDialog")
+        said = app.screen.query_one("Facts").shown.replace("\n", "").replace(" ", "")
+        assert wanted.hex() in said
+
+
+async def test_a_swipe_walks_through_time(world: Any, until: Any) -> None:
+    from textual import events
+
+    for size in ((44, 28), (140, 45)):
+        app = world.app()
+        async with app.run_test(size=size) as pilot:
+            await opened(pilot, until)
+            widget, tip = canvas(app), app.screen.chosen
+            where = (widget, 5, 5, 0, 1, 0, False, False, False)
+            widget.post_message(events.MouseScrollDown(*where))
+            await until(pilot, lambda app=app, tip=tip: app.screen.chosen != tip)
+            slots = {block.id: block.slot for block in app.view.dag.blocks}
+            assert slots[app.screen.chosen] <= slots[tip]
+            widget.post_message(events.MouseScrollUp(*where))
+            await until(pilot, lambda app=app, tip=tip: app.screen.chosen == tip)
+
+
+async def test_the_inspector_shows_header_wave_votes_and_what_became_of_it(world: Any, until: Any) -> None:
+    app = world.app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, until)
+        await until(pilot, lambda: app.screen.inspected is not None)
+        red = next(block for block in world.node.growing.blocks() if block.colour == "red")
+        await app.screen._go_to(red.id)
+        await until(pilot, lambda: app.screen.inspected.summary == red)
+        said = " ".join(app.screen.query_one("#inspector").shown.split())
+        for words in ("red, merged by", "Wave", " nm,", "Phase", "Signature", "Reveal", "none (off the"):
+            assert words in said, words
+        await pilot.press("enter")
+        await until(pilot, lambda: type(app.screen).__name__ == "BlockDialog")
+        await pilot.click("#parent")
+        await until(pilot, lambda: getattr(app.screen, "chosen", None) == red.parents[0])
+
+
+async def test_the_inspector_reads_a_block_once(world: Any, until: Any) -> None:
+    app = world.app()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await opened(pilot, until)
+        await until(pilot, lambda: app.screen.inspected is not None)
+        await pilot.press(*["left"] * 12)
+        await until(pilot, lambda: app.screen.inspected.summary.id == app.screen.chosen)
+        asked = [call for call in world.node.growing.calls if call[0] == "dag_block"]
+        assert len(asked) <= 4, "a cursor that runs is not followed block by block"
+        world.node.tell(Event("dag"))
+        await asyncio.sleep(0.8)
+        assert [call for call in world.node.growing.calls if call[0] == "dag_block"] == asked
+
+
+async def test_search_by_the_first_digits(world: Any, until: Any) -> None:
+    world.node.growing = Dag(200)
+    app = world.app()
+    async with app.run_test(size=(44, 28), notifications=True) as pilot:
+        await opened(pilot, until)
+        old = world.node.growing.blocks()[30]
+        await pilot.press("slash")
+        app.screen.query_one("#dag-search").value = old.id.hex()[:12].upper()
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen.chosen == old.id and old.id in {b.id for b in app.view.dag.blocks})
+        await until(pilot, lambda: old.id.hex()[:4] in drawn(app))
+        assert not app.screen.has_class("-searching")
+        assert canvas(app).has_focus
+        for wrong, words in (
+            ("0" * 20, "keeps no block"),
+            ("xyz", "hexadecimal"),
+            (EVIL, "hexadecimal"),
+            ("a", "digits"),
+        ):
+            before = len(app._notifications)
+            await pilot.press("slash")
+            app.screen.query_one("#dag-search").value = wrong
+            await pilot.press("enter")
+            await until(pilot, lambda before=before: len(app._notifications) > before)
+            assert any(words in str(toast.message) for toast in app._notifications), words
+            assert app.screen.chosen == old.id
+        await pilot.press("escape")
+        await pilot.pause()
+        assert not app.screen.has_class("-searching")
+
+
+async def test_finality_names_checkpoints_regions_and_validators(world: Any, until: Any) -> None:
+    app = world.app()
+    async with app.run_test(size=(44, 28)) as pilot:
+        await opened(pilot, until)
+        await pilot.press("v")
+        await until(pilot, lambda: type(app.screen).__name__ == "FinalityDialog")
+        said = "\n".join(str(box.shown) for box in app.screen.query("Facts"))
+        for words in ("checkpoint 57", "justified:", "Violet", "100 %", "30 %", "excluded for good", "1,000.00"):
+            assert words in said, words
+
+
+async def test_an_empty_dag_says_what_to_do(world: Any, until: Any) -> None:
+    world.node.growing = None
+    app = world.app()
+    async with app.run_test(size=(44, 28)) as pilot:
+        await until(pilot, lambda: app.view.read)
+        await pilot.press("6")
+        await until(pilot, lambda: app.view.dag is not None)
+        await pilot.pause()
+        said = " ".join(str(app.screen.query_one("#dag-empty").shown).split())
+        assert "There is no block yet" in said
+        assert "Make a payment" in said
+        await pilot.press("down", "up", "g", "G", "enter", "f", "pagedown")
+        await pilot.pause()
+        world.node.growing = Dag(4)
+        world.node.grow()
+        await until(pilot, lambda: canvas(app).picture.places)
+        assert app.return_code is None
+
+
+async def test_turning_the_phone_turns_the_drawing(world: Any, until: Any) -> None:
+    app = world.app()
+    async with app.run_test(size=(44, 28)) as pilot:
+        await opened(pilot, until)
+        chosen = app.screen.chosen
+        for size in ((140, 45), (80, 24), (44, 14), (20, 5), (120, 36), (44, 28)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause(0.1)
+            assert canvas(app).picture.upright == (size[0] < 100)
+            assert app.screen.chosen == chosen
+            if size[1] > 5:
+                assert chosen.hex()[:4] in drawn(app)
+            assert all(len(line) == canvas(app).size.width for line in drawn(app).splitlines())
+        assert app.return_code is None
+
+
+async def test_a_storm_of_blocks_costs_two_reads_a_second_and_silence_none(world: Any, until: Any) -> None:
+    app = world.app()
+    async with app.run_test(size=(44, 28)) as pilot:
+        await opened(pilot, until)
+        await asyncio.sleep(0.6)
+        calls = world.node.growing.calls
+        del calls[:]
+        for _ in range(60):
+            world.node.grow()
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.6)
+        assert 2 <= len(calls) <= 6
+        del calls[:]
+        redrawn = 0
+        widget = canvas(app)
+        before = widget.render_line
+
+        def count(y: int) -> Any:
+            nonlocal redrawn
+            redrawn += 1
+            return before(y)
+
+        widget.render_line = count
+        world.node.tell(Event("dag"))
+        await until(pilot, lambda: calls)
+        await pilot.pause(0.1)
+        assert redrawn == 0, "the same DAG is not drawn again"
+
+
+async def test_the_dag_is_read_only_while_it_is_looked_at(world: Any, until: Any) -> None:
+    app = world.app()
+    async with app.run_test(size=(44, 28)) as pilot:
+        await until(pilot, lambda: app.view.read)
+        world.node.grow()
+        await asyncio.sleep(0.7)
+        assert not world.node.growing.calls
+        await opened(pilot, until)
+        await pilot.press("1")
+        await pilot.pause()
+        await asyncio.sleep(0.6)
+        del world.node.growing.calls[:]
+        world.node.grow()
+        await asyncio.sleep(0.7)
+        assert not world.node.growing.calls
+        await pilot.press("6")
+        tip = world.node.growing.tips[0]
+        await until(pilot, lambda: app.screen.chosen == tip)
+
+
+async def test_a_fault_of_the_node_is_told_and_the_drawing_stays(world: Any, until: Any) -> None:
+    app = world.app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await opened(pilot, until)
+        before = drawn(app)
+
+        async def gone(*_arguments: object) -> Any:
+            raise NoNode("connection_lost", "The node has gone away.", "Start it.")
+
+        world.node.dag = world.node.dag_block = gone
+        world.node.grow()
+        await until(pilot, lambda: app.view.fault is not None)
+        await pilot.pause()
+        assert drawn(app) == before
+        await pilot.press("i")
+        await until(pilot, lambda: app._notifications)
+        assert app.return_code is None
+
+
+async def test_what_others_wrote_is_shown_as_text(world: Any, until: Any) -> None:
+    dag = world.node.growing
+    blocks = tuple(replace(block, region=EVIL, colour=EVIL) for block in dag.blocks())
+    dag.blocks = lambda: blocks
+    for size in SIZES:
+        app = world.app()
+        async with app.run_test(size=size) as pilot:
+            await opened(pilot, until)
+            assert not any(character < " " for character in drawn(app).replace("\n", ""))
+            assert "\u202e" not in drawn(app)
+            await pilot.press("i")
+            await until(pilot, lambda app=app: type(app.screen).__name__ == "BlockDialog")
+            assert "\x1b" not in app.screen.query_one("Facts").shown
+            assert app.return_code is None
+
+
+async def test_home_and_payments_say_what_is_final(world: Any, until: Any) -> None:
+    world.node.transactions = [
+        replace(view, height=1_196 if place == 1 else 1_200 if place == 2 else view.height)
+        for place, view in enumerate(world.node.transactions)
+    ]
+    app = world.app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.view.read)
+        await pilot.pause()
+        assert "1,196, 8 behind" in str(app.screen.query_one("#facts").shown)
+        await pilot.press("3", "h", "down")
+        for words in ("1,196, final", "1,200, not final yet"):
+            await pilot.press("enter")
+            await until(pilot, lambda: type(app.screen).__name__ == "PaymentDialog")
+            assert words in app.screen.query_one("Facts").shown
+            await pilot.press("escape", "down")
+    assert FIRST_HEIGHT < 1_196
