@@ -65,7 +65,7 @@ class Node:
         self._receipts: dict[int, tuple[Accepted, ...]] = {}  # of chain blocks that are not final, by height
         self._reported_headers: set[bytes] = set()  # their creators
         self._reported = 0  # offences of which evidence was seen and dealt with
-        self._fetching = False
+        self._asking: list[int] = []  # peers to be asked, the first one already is
         self.engine.awake_since = self.slot
         for txid in self.own:
             self.own[txid] = -1
@@ -272,17 +272,29 @@ class Node:
     # -- asking -------------------------------------------------------------------------------------------------
 
     def fetch(self, peer: int) -> None:
-        """Ask a peer for everything it has and this node lacks: a question and an answer later it is here."""
-        if not self._fetching:
-            self._fetching = True
-            delay = self.network.links.delay
-            self.network.agenda.after(delay() + delay(), self._fetched, peer)
+        """Ask a peer for everything it has and this node lacks: a question and an answer later it is here.
 
-    def _fetched(self, peer: int) -> None:
-        self._fetching = False
+        Peers are asked one after the other, so that nothing is sent twice.
+        """
+        if peer not in self._asking:
+            self._asking.append(peer)
+            if len(self._asking) == 1:
+                self._ask()
+
+    def _ask(self) -> None:
+        delay = self.network.links.delay
+        self.network.agenda.after(delay() + delay(), self._answered, self._asking)
+
+    def _answered(self, asking: list[int]) -> None:
+        if asking is not self._asking or not self.is_up:
+            return  # it crashed meanwhile
+        peer = asking.pop(0)
+        self._take_from(peer)
+        if asking:
+            self._ask()
+
+    def _take_from(self, peer: int) -> None:
         network = self.network
-        if not self.is_up:
-            return
         other = network.nodes[peer]
         if not other.is_up or not network.links.carries(self.index, peer, network.agenda.now):
             again = network.random.choice(network.links.peers[self.index])
