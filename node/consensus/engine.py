@@ -37,6 +37,7 @@ MAX_MERGESET = 180
 LATE_SLOTS = 15
 MAX_TWINS = 2
 _INVALID_KEPT = 4_096
+_OTHER_BODY = "bad_body_root"
 
 
 class Engine:
@@ -74,7 +75,7 @@ class Engine:
         self._state, self._waves = state, waves
         self._reveals = RevealChecker()
         self._orphans = Orphans()
-        self._invalid: dict[bytes, None] = {}
+        self._invalid: dict[bytes, str] = {}  # and the rule that each breaks
         self._busy = self._stirred = 0
         self._told: Target | None = None
         self._final_block: DagBlock | None = None
@@ -190,14 +191,13 @@ class Engine:
         self._release()
         if block.id in self.blocks or block.id in self._orphans:
             return progress
-        self._check_form(block.header, now)
+        self._check_form(block, now)
         seat = self._seats.get((block.header.creator, block.header.slot), ())
         if len(seat) >= MAX_TWINS and not self._orphans.want(block.id):
             raise BlockError("third_twin", "Two other blocks of this creator and slot are here already.")
         unknown = [parent for parent in block.header.parents if parent not in self.blocks]
         if unknown:
-            self._check_orphan(block)
-            self._orphans.add(block, unknown)
+            self._orphans.add(block, unknown, self._check_orphan(block))
             progress.missing = [parent for parent in unknown if parent not in self._orphans]
             return progress
         try:
@@ -207,9 +207,9 @@ class Engine:
             raise
         ready = self._orphans.ready(block.id, self.blocks)
         while ready:
-            orphan = ready.pop(0)
+            orphan, signed = ready.pop(0)
             try:
-                self._connect(orphan, now, progress)
+                self._connect(orphan, now, progress, signed)
             except (BlockError, TransactionError) as error:
                 progress.rejected.append((orphan.id, error))
                 self._forbid(orphan.id, error, progress)
@@ -268,7 +268,10 @@ class Engine:
 
     # -- judging a block ----------------------------------------------------------------------------------------
 
-    def _check_form(self, header: Header, now: int) -> None:
+    def _check_form(self, block: Block, now: int) -> None:
+        header = block.header
+        if block.id in self._invalid:
+            raise BlockError(self._invalid[block.id], "The block was refused before.")
         if header.genesis != self.genesis_hash:
             raise BlockError("other_network", "The block belongs to another network.")
         if header.slot > now + 1:
@@ -278,18 +281,28 @@ class Engine:
         if any(parent in self._invalid for parent in header.parents):
             raise BlockError("bad_parents", "The block names an invalid block as its parent.")
 
-    def _check_orphan(self, block: Block) -> None:
-        """An orphan costs memory, so it must be signed by somebody whom the tables here know."""
+    def _check_orphan(self, block: Block) -> bytes:
+        """An orphan costs memory, so it must be signed by somebody whom the tables here know; returns his key.
+
+        Its body must be its own: another one would keep the right one out.
+        """
         header, view = block.header, self.view
         validator = view.table.validator(header.creator) or view.next_table.validator(header.creator)
         if validator is None:
             raise BlockError("unknown_creator", "The block's parents are not here, and its creator is no validator.")
         self._check_signature(header, validator)
+        self._check_body_root(block)
+        return validator.consensus_key
 
     @staticmethod
     def _check_signature(header: Header, validator: Validator) -> None:
         if not verify(P256, validator.consensus_key, header.signing_hash(), header.signature):
             raise BlockError("bad_signature", "The block is not signed by its creator.")
+
+    @staticmethod
+    def _check_body_root(block: Block) -> None:
+        if block.header.body_root != body_root(block.transactions, block.votes):
+            raise BlockError(_OTHER_BODY, "The body is not the one that the header commits to.")
 
     def _check_seat(self, header: Header, table: Table) -> Validator:
         """Creator, seat and region by the table of the block's chain."""
@@ -302,8 +315,11 @@ class Engine:
             raise BlockError("bad_region", "The block does not shine in its creator's region.")
         return validator
 
-    def _connect(self, block: Block, now: int, progress: Progress) -> None:
-        """Judge a block whose parents are known, in stages, and put it into the DAG."""
+    def _connect(self, block: Block, now: int, progress: Progress, signed: bytes = b"") -> None:
+        """Judge a block whose parents are known, in stages, and put it into the DAG.
+
+        `signed` is the key by which its signature was found good before.
+        """
         header = block.header
         parents = [self.blocks[parent] for parent in header.parents]
         if any(parent.slot >= header.slot for parent in parents):
@@ -314,12 +330,14 @@ class Engine:
         table, _ = self._tables(selected.view, header.slot, progress)
         validator = self._check_seat(header, table)
         number = self.slots.epoch_of(header.slot) - validator.first_epoch
-        self._check_signature(header, validator)
+        if signed != validator.consensus_key:
+            self._check_signature(header, validator)
         if not self._reveals.check(validator.reveal_commitment, number, header.reveal):
             raise BlockError("bad_reveal", "The block does not carry its epoch's reveal.")
         coloured = self._judge(header, parents)
-        if header.body_root != body_root(block.transactions, block.votes):
-            raise BlockError("bad_body_root", "The body is not the one that the header commits to.")
+        self._check_body_root(block)
+        for transaction in block.transactions:
+            registry.check_payload(transaction.body)  # before anything is counted from it
         offered = sum(static_fee(self.parameters, item.body) for item in block.transactions)
         if header.wave != wave_signature(header.unwaved(), header.region, offered.bit_length(), header.slot):
             raise BlockError("bad_wave", "The wave signature is not the one of this header and body.")
@@ -390,10 +408,13 @@ class Engine:
     def _watch_seat(self, block: DagBlock, header: Header) -> None:
         """Two blocks of one creator and slot are evidence."""
         seat = self._seats.setdefault((header.creator, header.slot), [])
-        seat.append(block)
-        if len(seat) == 2 and not any(item.validator == header.creator for item in self._evidence):
-            proof = seat[0].header_bytes, seat[1].header_bytes
+        for other in seat:
+            assert other.header is not None
+            if other.header[:-1] == header[:-1] or any(item.validator == header.creator for item in self._evidence):
+                continue  # two signatures over one content are no offence
+            proof = other.header_bytes, block.header_bytes
             self._evidence.append(Evidence(staking.DOUBLE_BLOCK, header.creator, proof))
+        seat.append(block)
 
     @property
     def evidence(self) -> list[Evidence]:
@@ -435,18 +456,18 @@ class Engine:
         low, high = self.blocks.get(one.block), self.blocks.get(other.block)
         return low is not None and high is not None and self.on_chain(low, high)
 
-    def _remember_invalid(self, block: bytes) -> None:
-        self._invalid[block] = None
+    def _remember_invalid(self, block: bytes, rule: str) -> None:
+        self._invalid[block] = rule
         if len(self._invalid) > _INVALID_KEPT:
             del self._invalid[next(iter(self._invalid))]
 
     def _forbid(self, block: bytes, error: BlockError | TransactionError, progress: Progress) -> None:
         """Remember an invalid block; whatever waited for it is invalid too."""
-        if error.code == "unknown_tables":
-            return  # nothing is wrong with the block, but with what is known here
-        self._remember_invalid(block)
+        if error.code in ("unknown_tables", _OTHER_BODY):
+            return  # nothing is wrong with the block's header, but with what is known here or with who sent it
+        self._remember_invalid(block, error.code)
         for orphan in self._orphans.drop_waiting(block):
-            self._remember_invalid(orphan)
+            self._remember_invalid(orphan, "bad_parents")
             progress.rejected.append((orphan, BlockError("bad_parents", "It builds on an invalid block.")))
 
     # -- choosing and moving --------------------------------------------------------------------------------------
@@ -504,7 +525,8 @@ class Engine:
     def _heaviest(self, tips: Iterable[DagBlock]) -> DagBlock | None:
         """The block with the greatest (blue work, id) whose selected chain holds what is justified and final.
 
-        Searched from the tips downward, since what is disqualified hides good blocks below it.
+        Searched from the tips downward, since good blocks may lie below one that is disqualified, or whose selected
+        chain passes by what is justified and only merges it.
         """
         heap = [_downward(self.dag.key(tip.index), tip) for tip in tips]
         heapq.heapify(heap)
@@ -518,12 +540,13 @@ class Engine:
                 return None
             if not block.disqualified and all(self.on_chain(item, block) for item in anchors):
                 return block
-            if block.disqualified:
-                for index in block.coloured.parents:
-                    if index not in seen and index in self.by_index:
-                        seen.add(index)
-                        parent = self.by_index[index]
-                        heapq.heappush(heap, _downward(self.dag.key(index), parent))
+            for index in block.coloured.parents:
+                if index in seen or index not in self.by_index:
+                    continue
+                seen.add(index)
+                parent = self.by_index[index]
+                if all(item is parent or self.dag.is_ancestor(item.index, index) for item in anchors):
+                    heapq.heappush(heap, _downward(self.dag.key(index), parent))
         return None
 
     def _move_to(self, target: DagBlock, progress: Progress) -> bool:
@@ -624,8 +647,13 @@ class Engine:
         for block in gone:
             del self.blocks[block.id]
             self._active_sets.pop(block.id, None)
+            if self.chain.at.get(block.height) is block:
+                del self.chain.at[block.height]
             if block.header is not None:
-                self._seats.pop((block.header.creator, block.slot), None)
+                place = (block.header.creator, block.slot)
+                self._seats[place].remove(block)
+                if not self._seats[place]:
+                    del self._seats[place]
         return gone
 
     def _release(self) -> None:

@@ -15,7 +15,7 @@ class Orphans:
     """The oldest make room for new ones: what is really missing is asked for again."""
 
     def __init__(self) -> None:
-        self._blocks: OrderedDict[bytes, tuple[Block, int]] = OrderedDict()
+        self._blocks: OrderedDict[bytes, tuple[Block, int, bytes]] = OrderedDict()
         self._waiting: dict[bytes, set[bytes]] = {}  # parent: orphans that name it
         self._bytes = 0
 
@@ -29,25 +29,25 @@ class Orphans:
         """Whether an orphan waits for this block."""
         return block in self._waiting
 
-    def add(self, block: Block, unknown: Iterable[bytes]) -> None:
-        """Keep a block until its unknown parents have come."""
+    def add(self, block: Block, unknown: Iterable[bytes], signed: bytes) -> None:
+        """Keep a block until its unknown parents have come; `signed` is the key by which its signature is good."""
         size = len(block.header_bytes) + len(block.body())
-        self._blocks[block.id] = (block, size)
+        self._blocks[block.id] = (block, size, signed)
         self._bytes += size
         for parent in unknown:
             self._waiting.setdefault(parent, set()).add(block.id)
         while len(self._blocks) > MAX_ORPHANS or self._bytes > MAX_BYTES:
             self._remove(next(iter(self._blocks)))
 
-    def ready(self, parent: bytes, known: Container[bytes]) -> list[Block]:
-        """Remove and return the orphans whose parents are all known now that `parent` has come, in order of arrival."""
+    def ready(self, parent: bytes, known: Container[bytes]) -> list[tuple[Block, bytes]]:
+        """Remove and return the orphans whose parents are all known now that `parent` has come, by slot, with keys."""
         found = [
-            self._blocks[name][0]
+            (self._blocks[name][0], self._blocks[name][2])
             for name in self._waiting.get(parent, ())
             if all(item in known for item in self._blocks[name][0].header.parents)
         ]
-        found.sort(key=lambda block: (block.header.slot, block.id))
-        for block in found:
+        found.sort(key=lambda item: (item[0].header.slot, item[0].id))
+        for block, _ in found:
             self._remove(block.id)
         return found
 
@@ -64,7 +64,7 @@ class Orphans:
         return gone
 
     def _remove(self, name: bytes) -> None:
-        block, size = self._blocks.pop(name)
+        block, size, _ = self._blocks.pop(name)
         self._bytes -= size
         for parent in block.header.parents:
             waiting = self._waiting.get(parent)
