@@ -17,12 +17,13 @@ import typer
 
 from nexus_tui.cli.output import amount, nxt
 from nexus_tui.cli.session import session_of
-from node.api.errors import Internal, Refused
+from node.api.errors import Internal, Refused, TimedOut
 
 if TYPE_CHECKING:
     from nexus_tui.cli.session import Session
     from nexus_tui.onboarding import NetworkChoice, NetworkMade
     from node.api.interface import NodeApi
+    from node.api.records import CheckpointView, TransactionView
     from node.profile.paths import ProfilePaths
     from wallet.keystore import Account
     from wallet.wallet import Wallet
@@ -182,18 +183,27 @@ async def _live(session: Session, story: _Story, opened: Wallet, main: Account, 
             cost=sent.view.fee,
         )
         after = await _balances(api, main, savings)
+        rewards = after[0] - (before[0] - _PAYMENT - sent.view.fee), after[1] - (before[1] + _PAYMENT)
+        if min(rewards) != 0:  # one of the two is the validator's account
+            raise Internal("demo_mismatch", "The balances after the payment are not what they must be.")
         story.tell(
             "The balances moved by exactly that",
             f"{main.label}: {nxt(before[0])} -> {nxt(after[0])} (payment and fee)",
             f"{savings.label}: {nxt(before[1])} -> {nxt(after[1])}",
+            *([f"and {nxt(max(rewards))} of it is the validator's reward for blocks"] if max(rewards) else []),
         )
-        if after[0] != before[0] - _PAYMENT - sent.view.fee or after[1] != before[1] + _PAYMENT:
-            raise Internal("demo_mismatch", "The balances after the payment are not what they must be.")
+        final = await _finality(api, sent.view)
+        story.tell(
+            f"The payment is final: checkpoint {final.number} in block {final.height}, "
+            f"voted for with {100 * final.stake_voted // max(1, final.stake_total)} % of stake",
+            "no later block can undo it while two thirds of the stake are honest",
+        )
         total = await _recount(api)
         story.tell("Everything was recounted from the disk and nothing was lost", f"all named places hold {nxt(total)}")
     return {
         "txid": sent.txid.hex(),
         "height": sent.view.height,
+        "checkpoint": final.number,
         "amount": amount(_PAYMENT),
         "fee": amount(sent.view.fee),
         "balance_before": amount(before[0]),
@@ -204,6 +214,19 @@ async def _live(session: Session, story: _Story, opened: Wallet, main: Account, 
 
 async def _balances(api: NodeApi, *accounts: Account) -> list[int]:
     return [(await api.account(account.address)).balance for account in accounts]
+
+
+async def _finality(api: NodeApi, payment: TransactionView) -> CheckpointView:
+    """The first final checkpoint that stands above a payment."""
+    try:
+        async with api.subscribe(("dag",)) as events, asyncio.timeout(_WAIT_S):
+            while True:
+                final = (await api.finality()).final
+                if final is not None and (final.height or 0) >= (payment.height or 0):
+                    return final
+                await anext(events)
+    except TimeoutError:
+        raise TimedOut("not_final", f"No checkpoint above the payment was final in {_WAIT_S:g} seconds.") from None
 
 
 async def _recount(api: NodeApi) -> int:
