@@ -36,7 +36,7 @@ class Retention:
     def __init__(self, writer: ChainWriter, keep: Keep, final_height: int) -> None:
         self.final_height = final_height
         self._writer = writer
-        self._keep = keep
+        self.keep = keep
         self._moved_at = 0
         self._dropped: list[int] = []  # gone from memory, and from the stored DAG not yet
 
@@ -57,11 +57,11 @@ class Retention:
             self._dropped.clear()
             await self._traced(database.prune_undo, final.height)
             await self._traced(database.prune_votes, final.number)
-        if self._keep.bodies_ms:
-            before = slot - self._keep.bodies_ms // engine.parameters.slot_ms
+        if self.keep.bodies_ms:
+            before = slot - self.keep.bodies_ms // engine.parameters.slot_ms
             await self._traced(database.prune_bodies, before, _BODIES_AT_ONCE)
-        if self._keep.history_ms:
-            before = slot - self._keep.history_ms // engine.parameters.slot_ms
+        if self.keep.history_ms:
+            before = slot - self.keep.history_ms // engine.parameters.slot_ms
             await self._traced(database.prune_history, before, _BLOCKS_AT_ONCE)
 
     async def _traced(self, action: Callable[..., object], *arguments: object) -> None:
