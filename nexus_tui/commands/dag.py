@@ -76,7 +76,7 @@ class InspectBlock(_OnDag):
 
 
 class ShowFinality(Command):
-    """How far the chain is final: checkpoints, who voted for them, and in which regions."""
+    """How far all is final: checkpoints, and who voted for them in which regions."""
 
     id = "dag.finality"
     title = "Finality and validators"

@@ -13,6 +13,10 @@ LOOKS: dict[str, tuple[str, ...]] = {
     "wallet": ("3",),
     "history": ("3", "h"),
     "contacts": ("3", "b"),
+    "dag": ("6",),
+    "dag-moved": ("6", "right", "left", "down", "down", "left", "left"),
+    "block": ("6", "i"),
+    "finality": ("6", "v"),
     "settings": ("0",),
     "keys": ("0", "down", "down", "enter"),
     "help": ("question_mark",),
@@ -23,7 +27,7 @@ LOOKS: dict[str, tuple[str, ...]] = {
     "payment": ("3", "h", "down", "enter"),
     "theme": ("t",),
 }
-QUICK = ("home", "wallet", "send")
+QUICK = ("home", "wallet", "send", "dag")
 
 pytestmark = pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="snapshots are drawn on Python 3.11")
 
@@ -49,7 +53,9 @@ async def settle(pilot: Any, keys: tuple[str, ...] = ()) -> None:
     for key in keys:
         await pilot.press(key)
         await pilot.pause(0.03)
-    await pilot.pause(0.15)
+        while getattr(app.screen, "place", "") == "dag" and app.view.dag is None:
+            await pilot.pause(0.01)
+    await pilot.pause(0.5 if "6" in keys else 0.15)
 
 
 @pytest.mark.parametrize(("keys", "size"), looks())
@@ -64,6 +70,24 @@ def test_look(world: Any, snap_compare: Any, keys: tuple[str, ...], size: tuple[
 @pytest.mark.parametrize("theme", ["light", "high-contrast", "ansi-dark", "ansi-light"])
 def test_themes(world: Any, snap_compare: Any, theme: str) -> None:
     assert snap_compare(world.app(theme=theme), terminal_size=SIZES[0], run_before=settle)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["light", "high-contrast", "ansi-dark"])
+def test_dag_in_themes(world: Any, snap_compare: Any, theme: str) -> None:
+    async def drive(pilot: Any) -> None:
+        await settle(pilot, ("6",))
+
+    assert snap_compare(world.app(theme=theme), terminal_size=SIZES[2], run_before=drive)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(44, 28), (44, 14), (120, 36)], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_dag_without_utf8(world: Any, snap_compare: Any, size: tuple[int, int]) -> None:
+    async def drive(pilot: Any) -> None:
+        await settle(pilot, ("6",))
+
+    assert snap_compare(world.app(glyphs="ascii"), terminal_size=size, run_before=drive)
 
 
 @pytest.mark.slow
