@@ -1,1 +1,1 @@
-"""Light: spectrum, waves of values and their superposition. Pure integers."""
+"""Light: spectrum, orbits and prices, waves, the Maxwell mix, wave signatures. Integers and exact rationals only."""
