@@ -181,10 +181,11 @@ class Ghostdag:
         self._holes.forget(root)
         self._holes.punch(block for block in dropped if block > root)
         shared: dict[tuple[int, int], int] = {}
+        newest = max(dropped)
         before = [coloured.reach for coloured in self.coloured.values()]  # holds what `shared` knows by its address
         for (block, coloured), reach in zip(self.coloured.items(), before, strict=True):
             coloured.reach = self._holes.cut(reach, root, shared)
-            if block != root and not all(blue in self.coloured for blue in coloured.blues):
+            if block != root and min(coloured.blues) <= newest and not self.coloured.keys() >= set(coloured.blues):
                 self._torn.add(block)
         self._torn &= self.coloured.keys() - {root}
         return dropped

@@ -96,6 +96,8 @@ class Holes:
 
     def cut(self, missing: Missing, root: int, shared: dict[tuple[int, int], int]) -> Missing:
         """The set above a new root, without the holes. `shared` keeps one far part for all blocks that shared it."""
+        if not missing.far and missing.at - missing.near.bit_length() > max(root, self.newest):
+            return missing  # nothing in it is as old as what goes
         whole = missing.whole() & ((1 << max(0, missing.at - 1 - root)) - 1)
         cut = self.fill(parted(missing.at, whole))
         far = shared.setdefault((id(missing.far), missing.edge), cut.far)
