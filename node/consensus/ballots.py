@@ -49,6 +49,10 @@ class Ballots:
         self.links: dict[tuple[bytes, bytes], dict[bytes, Vote]] = {}
         self.justified: dict[bytes, int] = {final.hash: final.number}
         self.new_links: list[Link] = []
+        self.heard: list[Vote] = []
+        """Votes that had to wait and count now."""
+        self.new_voice = False
+        """Whether somebody was heard who had not voted above the final checkpoint."""
         self.evidence: list[Evidence] = []
         self._views = views
         self._header_of = header_of
@@ -65,26 +69,27 @@ class Ballots:
         self.targets[target.hash] = target
         for name in [name for name, vote in self._waiting.items() if target.hash in vote.link]:
             vote = self._waiting.pop(name)
-            self.add(vote)
+            if self.add(vote):
+                self.heard.append(vote)
 
     def add(self, vote: Vote) -> bool:
-        """Count a vote, or let it wait. False for one that is known, outdated, or not its voter's."""
+        """Count a vote. False for one that is known, outdated, or not its voter's, and for one that has to wait for
+        its checkpoints: until then nobody can tell whether it is good, so it is neither told on nor wakes anybody."""
         votes = self.links.get(vote.link)
         if vote.target < self.final.number - LOOK_BACK or (votes is not None and vote.voter in votes):
             return False
         source, target = self.targets.get(vote.source_hash), self.targets.get(vote.target_hash)
         if source is None or target is None:
-            name = vote.id
-            if name in self._waiting:
-                return False
-            self._waiting[name] = vote
+            self._waiting.setdefault(vote.id, vote)
             if len(self._waiting) > MAX_WAITING:
                 self._waiting.popitem(last=False)
-            return True
+            return False
         if not self._views.is_good(vote, source, target):
             return False
         self.links.setdefault(vote.link, {})[vote.voter] = vote
-        self.highest[vote.voter] = max(vote.target, self.highest.get(vote.voter, 0))
+        before = self.highest.get(vote.voter, 0)
+        self.highest[vote.voter] = max(vote.target, before)
+        self.new_voice = self.new_voice or before <= self.final.number < vote.target
         self._look_for_offence(vote, source, target)
         self._conclude()
         return True

@@ -226,12 +226,10 @@ class Engine:
         if view.table.validator(vote.voter) is None and view.next_table.validator(vote.voter) is None:
             return progress
         ballots = self.ballots
-        new_voice = ballots.highest.get(vote.voter, 0) <= ballots.final.number < vote.target
         before = ballots.best, ballots.final
         if ballots.add(vote):
             progress.votes.append(vote)
-            if new_voice:
-                self._stirred = self.tip.height
+            self._listen()
             if (ballots.best, ballots.final) != before:
                 self._resolve(progress)
         return progress
@@ -263,6 +261,8 @@ class Engine:
             for vote in votes.values():
                 self.ballots.add(vote)
         self.ballots.new_links.clear()
+        self.ballots.heard.clear()
+        self.ballots.new_voice = False
         self._told = self.ballots.final
         self._final_block = self.blocks.get(self._told.checkpoint.block)
 
@@ -482,6 +482,9 @@ class Engine:
                 continue
             if not self._learn_from_tip():
                 break
+        self._listen()
+        progress.votes += self.ballots.heard
+        self.ballots.heard.clear()
         progress.links += self.ballots.new_links
         self.ballots.new_links.clear()
         final = self.ballots.final
@@ -491,6 +494,11 @@ class Engine:
             progress.final = final
             self.chain.forget(final.height)
             self._final_block = block
+
+    def _listen(self) -> None:
+        """The vote of a so far silent validator ends sparse production (`duties.sparse`)."""
+        if self.ballots.new_voice:
+            self._stirred, self.ballots.new_voice = self.tip.height, False
 
     def _learn_from_tip(self) -> bool:
         """The tip's own checkpoint can be voted for: the state after it is the one that is here.

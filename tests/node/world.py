@@ -30,11 +30,14 @@ from node.ledger.types import (
     multi_transfer_payload,
     transfer_payload,
 )
+from node.light.signature import wave_signature
 
 NEVER = 1 << 40
 NXT = UNITS_PER_NXT
-_ECDSA = ec.ECDSA(hashes.SHA256())
-_PREHASHED = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
+# RFC 6979: the same test makes the same blocks every time.
+_ECDSA = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
+_PREHASHED = ec.ECDSA(utils.Prehashed(hashes.SHA256()), deterministic_signing=True)
+_ANEW = ec.ECDSA(hashes.SHA256())
 
 
 class Key:
@@ -47,8 +50,9 @@ class Key:
         self.key = self.private.public_key().public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
         self.address = raw_address(self.scheme, self.key)
 
-    def sign(self, message: bytes) -> bytes:
-        r, s = utils.decode_dss_signature(self.private.sign(message, _ECDSA))
+    def sign(self, message: bytes, anew: bool = False) -> bytes:
+        """`anew` gives another good signature each time."""
+        r, s = utils.decode_dss_signature(self.private.sign(message, _ANEW if anew else _ECDSA))
         return low_s(r.to_bytes(32) + s.to_bytes(32))
 
     def sign_digest(self, digest: bytes) -> bytes:
@@ -211,6 +215,19 @@ class Network:
         blocks, votes, self.blocks, self.votes = self.blocks, self.votes, [], []
         self.tell(self.nodes, blocks)
         self.tell(self.nodes, votes)
+
+
+def forge(block: Block, number: int, *, anew: bool = False, **changed: Any) -> Block:
+    """A block with other header fields, and all that follows from them done anew, signed by validator `number`.
+
+    `anew` gives another signature even over the same content.
+    """
+    header = block.header._replace(**changed)
+    if "wave" not in changed:
+        wave = wave_signature(header.unwaved(), header.region, header.wave.amplitude, header.slot)
+        header = header._replace(wave=wave)
+    signature = key(VALIDATORS + number).sign(header.signing_hash(), anew)
+    return Block(header._replace(signature=signature), block.transactions, block.votes)
 
 
 def through_the_wire(block: Block, max_body: int = 1 << 20) -> Block:
