@@ -45,13 +45,16 @@ def coloured_of(index: int, colouring: Colouring) -> Coloured:
     )
 
 
-def batch_of(progress: Progress, engine: Engine) -> Batch:
-    """What the database must write for a step of the engine; to be called before the engine's next one."""
+def batch_of(progress: Progress, engine: Engine, final_height: int = 0) -> Batch:
+    """What the database must write for a step of the engine; to be called before the engine's next one.
+
+    `final_height` is the stored one, which never falls: a chain that began from a snapshot learns of older checkpoints.
+    """
     added = {block.index for block in progress.added}
     undone, applied = progress.undone, progress.applied
     buckets = set[int]().union(*(step.buckets for step in undone), *(step.buckets for step in applied))
     meta: dict[str, MetaValue] = {BUSY: engine.busy_height}
-    if progress.final is not None:
+    if progress.final is not None and progress.final.height > final_height:
         meta[FINAL_HEIGHT] = progress.final.height
     return Batch(
         added=tuple(_new_block(block) for block in progress.added),

@@ -186,7 +186,7 @@ class Node:
         """Follow a step of the engine: at once in memory, then on disk, then to everybody."""
         if not progress:
             return progress
-        batch = batch_of(progress, self.engine)
+        batch = batch_of(progress, self.engine, self.retention.final_height)
         state, slot = self.engine.state, self.engine.tip.slot + 1
         executed = {accepted.receipt.transaction.txid for step in progress.applied for accepted in step.receipts}
         lost: list[Displaced] = []

@@ -14,6 +14,7 @@ from node.api.errors import Damaged
 from node.consensus.blocks import Block, Header
 from node.consensus.dagblocks import Progress
 from node.consensus.engine import Engine
+from node.consensus.finality import Checkpoint
 from node.consensus.ghostdag import Coloured
 from node.consensus.restore import Kept, KeptBlock, encode_coloured, encode_view, restore
 from node.consensus.votes import Vote, VoteVerdicts
@@ -30,8 +31,9 @@ from node.storage.faults import other_network
 from node.storage.reader import ChainReader, reading
 from node.storage.records import DagRow, MetaValue
 
-ROOT, BASE, VIEW = "root", "base", "base_view"
-"""Meta entries: indices of the DAG's root and of the block from which views are known, and the view there."""
+ROOT, BASE, VIEW, ADOPTED = "root", "base", "base_view", "adopted_checkpoint"
+"""Meta entries: indices of the DAG's root and of the block from which views are known, and the view there; the
+checkpoint of the snapshot that the chain began from, if any."""
 
 _MAX_VOTE = 512
 
@@ -191,15 +193,18 @@ def _active_sets(database: ChainReader) -> dict[bytes, tuple[Validator, ...]]:
 
 
 def _matches(engine: Engine, database: ChainReader) -> bool:
-    """Whether the state without the newest block is the one that its header commits to, or, where there is no way
-    back from that block, whether it is the state of the final checkpoint there."""
+    """Whether the state without the newest block is the one that its header commits to, or, where the chain began
+    with that block, whether it is the state of the adopted checkpoint."""
     tip = engine.chain.tip
     stored = database.changes(tip.height)
     if tip.header is None:
         return True
     if stored is None:
-        final = engine.final.checkpoint
-        return final.block == tip.id and final.state == engine.waves.commitment
+        adopted = database.meta(ADOPTED)
+        if type(adopted) is not bytes:
+            return False
+        checkpoint = Checkpoint.from_value(decode(adopted, 1_024))
+        return (checkpoint.block, checkpoint.state) == (tip.id, engine.waves.commitment)
     trial = StateWaves([engine.waves[bucket] for bucket in range(BUCKETS)], numpy=False)
     apply_to_waves(trial, way_back(engine.state, stored))
     return trial.commitment == tip.header.state_commitment

@@ -42,6 +42,8 @@ class Retention:
 
     async def finalised(self, engine: Engine, final: Target, slot: int) -> None:
         """A checkpoint became final and that is written: let go what nothing asks for any more."""
+        if final.height <= self.final_height:
+            return
         self.final_height = final.height
         try:
             await self._prune(engine, final, slot)

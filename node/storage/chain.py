@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -77,6 +77,13 @@ class ChainDatabase(ChainReader):
                 database.write_meta(connection, name, value)
             connection.executemany(SET_STATE, state_rows(state))
             connection.executemany(SET_WAVE, checked_buckets(buckets))
+
+    def adopt(self, write: Callable[[sqlite3.Connection], None]) -> None:
+        """Fill an empty database as `write` does (`node.storage.snapshot`); refused when there is a chain already."""
+        with self._transaction() as connection:
+            if database.read_meta(connection, "genesis") is not None:
+                raise Internal("chain_exists", f"{self.path.name} already holds a chain; nothing was changed.")
+            write(connection)
 
     def advance(self, batch: Batch) -> None:
         """Write a step of the engine. Raises Internal where it does not follow what is stored."""

@@ -55,6 +55,11 @@ class ChainReader:
         with self._lock, translated(self.path):
             return rows.read_votes(self._connection)
 
+    def heard(self) -> list[tuple[bytes, int, bytes]]:
+        """(id, number of the target, vote) of the votes that were heard and are not settled yet."""
+        with self._lock, translated(self.path):
+            return self._connection.execute("SELECT id, target, vote FROM votes ORDER BY target, id").fetchall()
+
     def changes(self, height: int) -> tuple[StateChange, ...] | None:
         """The state records a chain block changed with their values before it, None when pruned."""
         with self._lock, translated(self.path):

@@ -1,0 +1,201 @@
+"""Snapshots: one pass proves a state, every falsification is refused, and a node goes on from one like any other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from hashlib import blake2b
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from node.api.errors import Damaged, NexusError, Refused
+from node.consensus.blocks import Block
+from node.consensus.finality import Checkpoint
+from node.encoding.amounts import SUPPLY
+from node.encoding.canonical import Value, decode, pack
+from node.light.waves import BUCKETS
+from node.profile.paths import ProfilePaths
+from node.service.snapshots import adopt_snapshot, make_snapshot
+from node.service.verify import verify_file
+from node.storage.snapshot import SnapshotFile
+from tests.node.service.dag_world import Town, hear
+from tests.node.world import contents
+
+MAGIC = len(b"nexus state snapshot 1\n")
+
+
+class Made:
+    """A town with blocks that are final, pruned and not final yet, and a snapshot of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.town = Town(folder / "town", validators=3, merge_depth_slots=20)
+        self.path = folder / "snapshot"
+        asyncio.run(self._fill())
+        self.checkpoint: Checkpoint = make_snapshot(self.town.paths.chain_db, self.town.genesis, self.path)
+        self.content = self.path.read_bytes()
+
+    async def _fill(self) -> None:
+        town = self.town
+        async with town.node() as node:
+            for round_ in range(60):
+                await hear(node, town.pass_slots(4, town.payment(round_ % 4)))
+                for vote in town.network.votes[-12:]:
+                    await node.receive_vote(vote)
+            assert min(block.index for block in node.engine.blocks.values()) > 0, "its beginning is pruned"
+            assert node.engine.tip.height > node.engine.final.height
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return Made(tmp_path_factory.mktemp("made"))
+
+
+def frames(content: bytes) -> list[bytes]:
+    found, at = [], MAGIC
+    while at < len(content) - 32:
+        size = int.from_bytes(content[at : at + 4])
+        found.append(content[at + 4 : at + 4 + size])
+        at += 4 + size
+    return found
+
+
+def joined(content: bytes, parts: list[bytes]) -> bytes:
+    body = content[:MAGIC] + b"".join(len(part).to_bytes(4) + part for part in parts)
+    return body + blake2b(body, digest_size=32).digest()
+
+
+def adopt(made: Made, folder: Path, content: bytes, trusted: bytes | None = None) -> Path:
+    folder.mkdir()
+    (folder / "given").write_bytes(content)
+    target = folder / "chain.db"
+    try:
+        adopt_snapshot(target, made.town.genesis, folder / "given", trusted or made.checkpoint.hash)
+    except NexusError:
+        assert [file.name for file in folder.iterdir()] == ["given"], "nothing was left behind"
+        raise
+    return target
+
+
+def test_one_pass_proves_the_state(made: Made) -> None:
+    with made.path.open("rb") as file:
+        snapshot = SnapshotFile(made.path, file)
+        assert len(list(snapshot.blocks())) == snapshot.head.blocks
+        seen = [bucket for bucket, _ in snapshot.buckets()]
+    assert seen == list(range(BUCKETS))
+    assert snapshot.total == SUPPLY
+    assert snapshot.waves.commitment == made.checkpoint.state
+    assert made.path.stat().st_mode & 0o077 == 0
+    with pytest.raises(NexusError):
+        make_snapshot(made.town.paths.chain_db, made.town.genesis, made.path)
+
+
+def rewritten(made: Made, number: int, change: Callable[[Value], Value]) -> bytes:
+    """The snapshot with one frame changed and a digest that fits; frame -256 is bucket 0, frame 0 the head."""
+    parts = frames(made.content)
+    parts[number] = pack(change(decode(parts[number], 1 << 30)))
+    return joined(made.content, parts)
+
+
+def full_bucket(made: Made) -> int:
+    """The frame of a bucket with at least two rows."""
+    parts = frames(made.content)
+    rows = [len(cast("tuple[tuple[Value, ...], ...]", decode(part, 1 << 30))[1]) for part in parts[-BUCKETS:]]
+    return rows.index(max(rows)) - BUCKETS
+
+
+def test_rows_out_of_order_or_repeated_are_refused(made: Made, tmp_path: Path) -> None:
+    frame = full_bucket(made)
+
+    def rows(change: Callable[[tuple[Value, ...]], tuple[Value, ...]]) -> bytes:
+        return rewritten(made, frame, lambda value: (value[0], change(value[1])))  # type: ignore[index, arg-type]
+
+    assert joined(made.content, frames(made.content)) == made.content
+    for name, content, said in (
+        ("swapped", rows(lambda found: (found[1], found[0], *found[2:])), "strictly ascending"),
+        ("twice", rows(lambda found: (found[0], *found)), "strictly ascending"),
+        ("dropped", rows(lambda found: found[1:]), "instead of|waves"),
+        ("moved", rows(lambda found: (("accounts", b"\x00" * 21, pack((1, 1))), *found)), "does not belong|ascending"),
+        ("no record", rows(lambda found: ((*found[0][:2], b"\x07"), *found[1:])), "does not belong"),  # type: ignore[index]
+        ("unknown", rows(lambda found: (("gold", b"x", pack((1,))), *found)), "does not belong"),
+    ):
+        with pytest.raises(Damaged, match=said):
+            adopt(made, tmp_path / name.replace(" ", ""), content)
+
+
+def test_every_cut_and_every_changed_byte_is_refused(made: Made, tmp_path: Path) -> None:
+    size = len(made.content)
+    for number, length in enumerate((0, 10, MAGIC, MAGIC + 40, size // 2, size - 33, size - 1)):
+        with pytest.raises(Damaged):
+            adopt(made, tmp_path / f"cut{number}", made.content[:length])
+    with pytest.raises(Damaged):
+        adopt(made, tmp_path / "more", made.content + b"\0")
+    for number in range(40):
+        at = size * number // 40
+        changed = made.content[:at] + bytes([made.content[at] ^ 1]) + made.content[at + 1 :]
+        with pytest.raises(Damaged):
+            adopt(made, tmp_path / f"changed{number}", changed)
+
+
+def test_another_checkpoint_or_network_is_refused(made: Made, tmp_path: Path) -> None:
+    with pytest.raises(Damaged, match="trusted"):
+        adopt(made, tmp_path / "untrusted", made.content, bytes(32))
+    other = Town(tmp_path / "other", validators=2)
+    with pytest.raises(Damaged) as caught:
+        adopt_snapshot(tmp_path / "x.db", other.genesis, made.path, made.checkpoint.hash)
+    assert caught.value.code == "other_network"
+    with pytest.raises(Refused, match="exists already"):
+        adopt_snapshot(made.town.paths.chain_db, made.town.genesis, made.path, made.checkpoint.hash)
+
+
+def test_a_forged_block_is_refused(made: Made, tmp_path: Path) -> None:
+    """The digest fits, the state is right, and yet a block was made up, or its colours were."""
+    with pytest.raises(Damaged):
+        adopt(made, tmp_path / "header", rewritten(made, 5, lambda value: (*value[:6], b"\x90", *value[7:])))  # type: ignore[index, misc]
+    with pytest.raises(Damaged, match="colours"):
+        adopt(made, tmp_path / "score", rewritten(made, 9, lambda value: (*value[:12], 1, value[13])))  # type: ignore[index, misc]
+
+
+def test_nothing_final_makes_no_snapshot(tmp_path: Path) -> None:
+    town = Town(tmp_path / "town")
+
+    async def begin() -> None:
+        async with town.node():
+            pass
+
+    asyncio.run(begin())
+    with pytest.raises(Refused, match="final yet"):
+        make_snapshot(town.paths.chain_db, town.genesis, tmp_path / "snapshot")
+
+
+async def test_a_node_goes_on_from_a_snapshot(made: Made, tmp_path: Path) -> None:
+    path = adopt(made, tmp_path / "adopted", made.content)
+    report = verify_file(path, made.town.genesis)
+    assert report.ok
+    assert (report.total_units, report.state_commitment) == (SUPPLY, made.checkpoint.state)
+    (tmp_path / "adopted" / "genesis.nexus").write_bytes(made.town.paths.genesis.read_bytes())
+    town = Town.__new__(Town)
+    town.__dict__.update(made.town.__dict__)
+    town.paths = ProfilePaths("adopted", tmp_path / "adopted")
+    town.nonces = list(made.town.nonces)
+
+    async with town.node() as node:
+        assert node.engine.tip.id == made.checkpoint.block
+        assert (await node.status()).final_height == node.engine.tip.height
+        known = set(node.engine.blocks)
+        later: list[Block] = [block for block in town.network.blocks if block.id not in known]
+        await hear(node, [block for block in later if block.header.slot > made.checkpoint.slot - 40])
+        for vote in town.network.votes[-40:]:
+            await node.receive_vote(vote)
+        there = town.network.nodes[0].engine
+        assert node.engine.tip == there.tip
+        assert contents(node.engine.state) == contents(there.state)
+        await hear(node, town.pass_slots(12, town.payment(1)))
+        for vote in town.network.votes[-20:]:
+            await node.receive_vote(vote)
+        assert node.engine.tip == there.tip
+        assert node.engine.final.number > made.checkpoint.number
+        assert (await node.verify()).ok
+    async with town.node() as node:
+        assert node.engine.tip == there.tip
