@@ -13,104 +13,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.consensus.blocks import Block, body_root
-from node.consensus.dagblocks import DagBlock, Progress, Step
 from node.consensus.engine import Engine
-from node.consensus.restore import encode_view
-from node.consensus.votes import Vote, VoteVerdicts
+from node.consensus.votes import Vote
 from node.encoding.amounts import SUPPLY
 from node.ledger import bank, epochs, pools
 from node.ledger.execution import DONE, FAILED
-from node.ledger.genesis import Genesis, initial_state
-from node.ledger.registry import broken_invariants, total_units
-from node.ledger.signatures import Verdicts
+from node.ledger.genesis import initial_state
+from node.ledger.registry import total_units
 from node.ledger.state import Change, State, waves_of
+from tests.node.consensus.follower import SHARED, Follower, result
 from tests.node.world import NXT, Network, Payer, contents, forge, key, small_genesis, stranger
 
 GENESIS = small_genesis(stakes=(1_000 * NXT,) * 5, ghostdag_k=2, merge_depth_slots=60)
 PAYERS = [Payer(GENESIS.hash, key(number)) for number in (1, 2, 3)]
-AHEAD = 1 << 30
 SEEDS = (1, 2, 3)
 MANNERS = ("shuffled", "delayed", "backwards", "votes first", "apart")
-SHARED = {"verdicts": Verdicts(), "vote_verdicts": VoteVerdicts()}
-
-
-class Follower:
-    """An engine, and what somebody who only reads each Progress makes of it: they never part."""
-
-    def __init__(self, genesis: Genesis = GENESIS) -> None:
-        self.engine = Engine.begin(genesis, numpy=False, **SHARED)  # type: ignore[arg-type]
-        self.engine.awake_since = AHEAD
-        self.state = initial_state(genesis)
-        self.steps: list[Step] = []
-        self.known = {genesis.hash}
-
-    def hear(self, item: Block | Vote, now: int = AHEAD) -> Progress:
-        if isinstance(item, Block):
-            progress = self.engine.add(item, now)
-        else:
-            progress = self.engine.add_vote(item)
-        self.read(progress)
-        return progress
-
-    def read(self, progress: Progress) -> None:
-        for undone in progress.undone:
-            step = self.steps.pop()
-            assert (undone.height, undone.block, undone.parent) == (step.height, step.block, step.parent)
-            assert undone.changes == step.changes
-            assert undone.buckets == step.buckets
-            self.state.restore(undone.changes)
-        for step in progress.applied:
-            assert step.height == len(self.steps) + 1
-            assert step.parent == (self.steps[-1].block.id if self.steps else self.engine.genesis_hash)
-            self.state.restore([Change(table, name, new, old) for table, name, old, new in step.changes])
-            self.steps.append(step)
-        for block in progress.added:
-            assert block.header is not None
-            assert self.known.issuperset(block.header.parents)
-            self.known.add(block.id)
-        assert self.engine.tip == (self.steps[-1].tip if self.steps else (0, self.engine.genesis_hash, 0))
-        assert [step.block for step in self.steps] == [self.engine.chain.at[n + 1] for n in range(len(self.steps))]
-
-    def check(self) -> None:
-        state = self.engine.state
-        assert contents(self.state) == contents(state)
-        assert self.engine.waves.commitment == waves_of(state).commitment
-        assert total_units(state) == SUPPLY
-        assert broken_invariants(state) == []
-
-
-def result(engine: Engine) -> tuple[object, ...]:
-    """Everything that must be the same for everybody who knows the same."""
-    return (
-        engine.tip,
-        engine.waves.commitment,
-        encode_view(engine.view),
-        engine.final.hash,
-        engine.justified.hash,
-        engine.ballots.conflict,
-        {item.validator for item in engine.evidence},
-        {block.id: colours(engine, block) for block in engine.blocks.values()},
-    )
-
-
-def colours(engine: Engine, block: DagBlock) -> tuple[object, ...]:
-    names, coloured = engine.dag.ids, block.coloured
-    return (
-        [names[index] for index in coloured.parents],
-        [names[index] for index in coloured.blues],
-        [names[index] for index in coloured.reds],
-        coloured.score,
-        coloured.work,
-        encode_view(block.known_view),
-    )
 
 
 def pay(network: Network, nonces: dict[int, int], silent: Sequence[int] = ()) -> None:
     """A slot in which two people pay; both seats carry both payments."""
     who = [network.slot % 3, (network.slot + 1) % 3]
-    network.pass_slot(
-        *(PAYERS[number].pay(nonces[number], stranger(network.slot % 11), 5) for number in who), silent=silent
-    )
+    payments = [PAYERS[number].pay(nonces[number], stranger(network.slot % 11), 5) for number in who]
+    network.pass_slot(*payments, silent=silent)
     tip = network.nodes[0].engine
     for number, payer in enumerate(PAYERS):
         nonces[number] = bank.account(tip.state, payer.address)[1]
@@ -150,8 +74,12 @@ def emptied(block: Block, number: int) -> Block:
     return forge(Block(header, (), block.votes), number)
 
 
+def heard_in(network: Network) -> list[Block | Vote]:
+    return [*network.blocks, *network.votes]
+
+
 def hear_all(items: Iterable[Block | Vote], follower: Follower | None = None) -> Follower:
-    follower = follower or Follower()
+    follower = follower or Follower(GENESIS)
     for item in items:
         follower.hear(item)
     return follower
@@ -213,7 +141,7 @@ def test_the_order_of_arrival_changes_nothing(seed: int, random: Random, manner:
         items = [*(item for item in blocks if item.header.creator not in who), *votes, *blocks]
     for _ in range(10):
         items.insert(random.randrange(len(items)), random.choice(items))
-    follower = Follower()
+    follower = Follower(GENESIS)
     for item in items:
         follower.hear(item)
     for vote in votes:
@@ -250,10 +178,10 @@ def test_with_and_without_numpy() -> None:
 def test_two_groups_parted_and_healed() -> None:
     """What one group did is taken back exactly, and everybody ends where a fresh node does."""
     network, nonces = Network(GENESIS), {0: 0, 1: 0, 2: 0}
-    small = Follower()
+    small = Follower(GENESIS)
     for _ in range(8):
         pay(network, nonces)
-    for item in (*network.blocks, *network.votes):
+    for item in heard_in(network):
         small.hear(item)
     network.groups = [network.nodes[:3], network.nodes[3:]]
     for _ in range(14):
@@ -266,7 +194,7 @@ def test_two_groups_parted_and_healed() -> None:
     assert before.id == network.nodes[4].engine.tip.id
     mine = [step.block.id for step in small.steps if step.block.slot > 8]
     undone: list[bytes] = []
-    for item in (*network.blocks, *network.votes):
+    for item in heard_in(network):
         progress = small.hear(item)
         undone += [gone.block.id for gone in progress.undone]
         small.check()
@@ -274,11 +202,11 @@ def test_two_groups_parted_and_healed() -> None:
     network.heal()
     for _ in range(6):
         pay(network, nonces)
-    for item in (*network.blocks, *network.votes):
+    for item in heard_in(network):
         small.hear(item)
     assert small.engine.tip.height > height
     assert {node.engine.tip for node in network.nodes} == {small.engine.tip}
-    assert result(small.engine) == result(hear_all((*network.blocks, *network.votes)).engine)
+    assert result(small.engine) == result(hear_all(heard_in(network)).engine)
     assert small.engine.dag.is_ancestor(small.engine.blocks[before.id].index, small.engine.chain.tip.index)
 
 
@@ -297,7 +225,7 @@ def test_a_transaction_executes_once_whoever_carries_it() -> None:
 def test_what_could_not_be_executed_comes_again() -> None:
     """Skipped is not seen: the same bytes execute once their turn has come. Failed is charged, and seen."""
     network = Network(GENESIS)
-    follower = Follower()
+    follower = Follower(GENESIS)
     early, poor = PAYERS[0].pay(1, stranger(1), 7), PAYERS[1].pay(0, stranger(1), 10**6 * NXT)
     first = PAYERS[0].pay(0, stranger(1), 7)
     for carried in ((early, poor), (early, poor), (first,), (early,), (early,)):
@@ -389,7 +317,12 @@ def test_a_tip_that_only_merges_what_is_justified_does_not_hide_it() -> None:
     assert merging.header.parents[1] == justified.id
     blocks = [*network.blocks, *branch, merging]
     ends = []
-    for items in ([*blocks, *votes], [*votes, *blocks, *votes], [*network.blocks, *votes, *branch, merging]):
+    orders: list[list[Block | Vote]] = [
+        [*blocks, *votes],
+        [*votes, *blocks, *votes],
+        [*network.blocks, *votes, *branch, merging],
+    ]
+    for items in orders:
         follower = hear_all(items, Follower(genesis))
         assert follower.engine.justified.number > 0
         ends.append(follower.engine.tip)
