@@ -108,5 +108,7 @@ def service_settings(config: Config, serve: bool = True) -> ServiceSettings:
         accept_long_gap=config.flag("node.accept_long_gap"),
         check=config.text("node.check"),
         numpy=config.flag("node.numpy"),
+        keep_bodies_hours=config.number("node.keep_bodies_hours"),
+        keep_history_days=config.number("node.keep_history_days"),
         serve=serve,
     )

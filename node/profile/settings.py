@@ -108,6 +108,21 @@ NODE = Section(
             False,
             "Make blocks though the newest is half a year old; only with a clock that is right.",
         ),
+        Setting(
+            "keep_bodies_hours",
+            24,
+            "Blocks far below the final ones are kept whole for so many hours; 0 keeps them for ever. What they "
+            "executed stays in the history.",
+            0,
+            1_000_000,
+        ),
+        Setting(
+            "keep_history_days",
+            0,
+            "The chain's history is kept for so many days; 0 keeps it for ever. Balances always stay.",
+            0,
+            100_000,
+        ),
         Setting("numpy", True, "Use NumPy for the state's waves; off saves 16 MB of memory."),
     ),
 )

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
-from node.api.errors import Damaged, Internal, NexusError, Refused
-from node.api.events import EventHub
+from node.api.errors import Refused
 from node.api.interface import MAX_PAGE, TOPICS
 from node.api.records import (
     AccountView,
-    Alert,
     BlockSummary,
     BlockView,
     DagBlockView,
@@ -29,276 +26,20 @@ from node.api.records import (
     TransactionView,
     VerifyReport,
 )
-from node.consensus import duties
-from node.consensus.blocks import Block, BlockError
-from node.consensus.dagblocks import DagBlock, Progress, Step
-from node.consensus.engine import Engine
-from node.consensus.votes import Vote
 from node.ledger import bank, pools, staking
-from node.ledger.genesis import Genesis
-from node.ledger.registry import TABLES, effects_of, total_units
+from node.ledger.registry import TABLES, effects_of
 from node.ledger.state import State
 from node.ledger.types import SignedTransaction, TransactionError
-from node.light.spectrum import VISIBLE
-from node.mempool.pool import Displaced, Mempool
-from node.service.alerts import Alerts
-from node.service.core import batch_of, changed_balances
 from node.service.finality import checkpoint_views, finality_view
-from node.service.journal import MAX_BEHIND, Entry, Journal
-from node.service.production import Producer
-from node.service.retention import Retention
+from node.service.follower import Follower
 from node.service.verify import verify_file
 from node.service.views import expired_view, waiting_view
-from node.storage.outbox import Outbox, OutboxEntry
-from node.storage.queries import Queries, network_info
-from node.storage.records import Batch
-from node.storage.writer import ChainWriter
-
-_TIDY_AFTER_S = 30.0
-
-_log = logging.getLogger("nexus.node")
+from node.storage.outbox import OutboxEntry
+from node.storage.queries import network_info
 
 
-class Node:
+class Node(Follower):
     """Everything a node does between start and stop. Made by `node.service.opening`."""
-
-    def __init__(
-        self,
-        genesis: Genesis,
-        engine: Engine,
-        writer: ChainWriter,
-        outbox: Outbox,
-        queries: Queries,
-        retention: Retention,
-        clock: Callable[[], int],
-    ) -> None:
-        self.genesis = genesis
-        self.engine = engine
-        self.hub = EventHub()
-        self.alerts = Alerts(clock, self._tell_alert)
-        self.mempool = Mempool(genesis.parameters, engine.check)
-        self.journal = Journal(writer, self.alerts, self._written)
-        self.retention = retention
-        self.producer: Producer | None = None
-        self.stop_requested = asyncio.Event()
-        self._writer = writer
-        self._outbox = outbox
-        self._queries = queries
-        self._clock = clock
-        self._started_ms = clock()
-        self._total = total_units(engine.state)
-        self._mine: set[bytes] = set()  # in the outbox and not expired
-        self._expired: dict[bytes, tuple[SignedTransaction, str]] = {}
-        self._tidy_timer: asyncio.TimerHandle | None = None
-        self._tidying: asyncio.Task[None] | None = None
-
-    # -- life ---------------------------------------------------------------------------------------------------
-
-    async def recover(self, steps: list[Progress]) -> None:
-        """Take up again what was accepted before the last stop: into the mempool, or settled as executed or expired.
-
-        `steps` are those that the engine took while it was restored.
-        """
-        for progress in steps:
-            await self._take(progress)
-        # By the chain, not by the clock: one that is a year ahead must not expire payments that it only delays.
-        slot = self.engine.tip.slot + 1
-        for entry in reversed(await self._outbox.expired()):
-            self._expired[entry.txid] = (_kept(entry), entry.reason)
-        waiting = await self._outbox.waiting()
-        done = await self._queries.executed(entry.txid for entry in waiting)
-        self._mine.update(entry.txid for entry in waiting)
-        for entry in waiting:
-            if entry.txid in done:
-                continue
-            transaction = _kept(entry)
-            try:
-                await self._displace(self.mempool.admit(transaction, self.engine.state, slot))
-            except TransactionError as error:
-                await self._expire([transaction], error.code)
-        if done:
-            self._tidy_soon()
-
-    async def close(self) -> None:
-        """Write down what is still to be written. The owner closes the files."""
-        if self._tidy_timer is not None:
-            self._tidy_timer.cancel()
-        if self._tidying is not None:
-            await self._tidying
-        try:
-            await self.journal.close()
-            await self._tidy()
-        finally:
-            await self._queries.close()
-
-    # -- blocks and votes -------------------------------------------------------------------------------------------
-
-    async def receive(self, block: Block) -> Progress:
-        """Take a block of somebody else. Raises BlockError or TransactionError for an invalid one, NexusError where
-        the disk holds the node up; nothing changed then."""
-        self._check_room()
-        return await self._take(self.engine.add(block, self._slot()))
-
-    async def receive_vote(self, vote: Vote) -> Progress:
-        """Take a vote of somebody else; one that is not good changes nothing."""
-        self._check_room()
-        return await self._take(self.engine.add_vote(vote))
-
-    def _check_room(self) -> None:
-        if len(self.journal) >= MAX_BEHIND:
-            self.journal.check()
-
-    async def make_block(self, slot: int) -> None:
-        """Make, write and announce this validator's block of `slot`. Raises NexusError where none could be made."""
-        producer, engine = self.producer, self.engine
-        assert producer is not None
-        await self.journal.write()
-        self.journal.check()  # a block on top of what is in memory only would leave the node before it is written
-        await self._drop_expired(slot)
-        try:
-            block = duties.make_block(
-                engine,
-                producer.identity,
-                slot,
-                self._candidates(slot),
-                producer.reveal,
-                lambda message: producer.sign_block(slot, message),
-            )
-            progress = engine.add(block, max(slot, self._slot()))
-        except (BlockError, TransactionError) as error:
-            raise Internal(error.code, f"The block of slot {slot} was not made: {error}") from None
-        await self._take(progress)
-
-    def _candidates(self, slot: int) -> Iterator[SignedTransaction]:
-        """What the block of `slot` may carry."""
-        assert self.producer is not None
-        choice = duties.choice(self.engine, self.producer.identity, slot)
-        return self.mempool.candidates(self.engine.state, choice.colour, choice.carried, choice.others_since)
-
-    async def cast_votes(self) -> None:
-        """Vote for every checkpoint that is due. Raises NexusError where the signing record cannot be written."""
-        producer = self.producer
-        assert producer is not None
-        while (vote := producer.vote()) is not None:
-            await self._take(self.engine.add_vote(vote))
-
-    async def _take(self, progress: Progress) -> Progress:
-        """Follow a step of the engine: at once in memory, then on disk, then to everybody."""
-        if not progress:
-            return progress
-        batch = batch_of(progress, self.engine, self.retention.final_height)
-        state, slot = self.engine.state, self.engine.tip.slot + 1
-        executed = {accepted.receipt.transaction.txid for step in progress.applied for accepted in step.receipts}
-        lost: list[Displaced] = []
-        for step in progress.applied:
-            receipts = tuple(accepted.receipt for accepted in step.receipts)
-            lost += [Displaced(item, "nonce_used") for item in self.mempool.settle(receipts, state)]
-            for receipt, _ in step.skipped:  # it would be carried, and passed by, again and again
-                if receipt.reason != "nonce_ahead" and self.mempool.drop(receipt.transaction.txid):
-                    lost.append(Displaced(receipt.transaction, receipt.reason))
-        back = [item for undone in reversed(progress.undone) for item in self._carried(undone.block)]
-        lost += self.mempool.readmit((item for item in back if item.txid not in executed), state, slot)
-        self.journal.note(progress, batch, self._events(progress, batch))
-        await self.journal.write()
-        await self._displace(lost)
-        await self._drop_expired(slot)
-        if self.producer is not None:
-            self.producer.wake()
-        return progress
-
-    def _events(self, progress: Progress, batch: Batch) -> tuple[Event, ...]:
-        """What is told of a step once it is written."""
-        sizes = {new.index: len(new.header) + len(new.body) for new in batch.added}
-        events = [Event("dag", block_id=block.id) for block in progress.added]
-        for step in progress.applied:
-            events.append(Event("block", block=self._summary(step, sizes.get(step.block.index))))
-            for accepted in step.receipts:
-                receipt = accepted.receipt
-                events.append(Event("transaction", txid=receipt.transaction.txid, text=receipt.status))
-        back = {item.txid for undone in progress.undone for item in self._carried(undone.block)}
-        events += [Event("transaction", txid=txid, text="pending") for txid in back if txid in self.mempool]
-        for address, balance in changed_balances(progress, self.engine.state).items():
-            events.append(Event("balance", address=address, units=balance))
-        if progress.undone or progress.applied or progress.final:
-            events.append(Event("dag"))
-        return tuple(events)
-
-    def _carried(self, block: DagBlock) -> list[SignedTransaction]:
-        """The transactions that a chain block had before it: those of what it merged, and its own."""
-        carriers = [*(member for member, _ in self.engine.merged(block)), block]
-        return [item for carrier in carriers if carrier.block is not None for item in carrier.block.transactions]
-
-    async def _written(self, entry: Entry) -> None:
-        """A step is on disk: tell of it, and let go what it settled."""
-        for event in entry.events:
-            self.hub.publish(event)
-        if entry.final is not None:
-            await self.retention.finalised(self.engine, entry.final, self._slot())
-            self._tidy_soon()
-
-    def _summary(self, step: Step, size: int | None) -> BlockSummary:
-        block = step.block
-        header = block.header
-        assert header is not None
-        assert block.block is not None
-        return BlockSummary(
-            id=block.id,
-            height=step.height,
-            slot=header.slot,
-            time_ms=self.engine.slots.begins_ms(header.slot),
-            creator=header.creator,
-            region=VISIBLE[header.region].name,
-            transactions=len(step.receipts),
-            failed=sum(accepted.receipt.status == "failed" for accepted in step.receipts),
-            fees=step.fees,
-            size=len(block.header_bytes) + len(block.block.body()) if size is None else size,
-        )
-
-    # -- the outbox -----------------------------------------------------------------------------------------------
-
-    async def _displace(self, lost: list[Displaced]) -> None:
-        """Tell of transactions that wait no more, and why. Those of others may be executed yet: only own ones count."""
-        for transaction, reason in lost:
-            if transaction.txid in self._mine:
-                await self._expire([transaction], reason)
-
-    async def _drop_expired(self, slot: int) -> None:
-        """What can no longer be executed in `slot` or later waits in vain."""
-        if gone := self.mempool.expire(slot):
-            await self._expire(gone, "expired")
-
-    async def _expire(self, transactions: list[SignedTransaction], reason: str) -> None:
-        for transaction in transactions:
-            self._mine.discard(transaction.txid)
-            self._expired[transaction.txid] = (transaction, reason)
-            self.hub.publish(Event("transaction", txid=transaction.txid, text="expired"))
-        while len(self._expired) > 1_000:
-            del self._expired[next(iter(self._expired))]
-        await self._outbox.expire([item.txid for item in transactions], reason, self._clock())
-
-    def _tidy_soon(self) -> None:
-        if self._tidy_timer is None:
-            self._tidy_timer = asyncio.get_running_loop().call_later(_TIDY_AFTER_S, self._start_tidying)
-
-    def _start_tidying(self) -> None:
-        self._tidy_timer = None
-        self._tidying = asyncio.create_task(self._tidy_or_complain())
-
-    async def _tidy_or_complain(self) -> None:
-        try:
-            await self._tidy()
-        except NexusError as error:
-            _log.warning("the outbox could not be tidied: %s", error.message)
-
-    async def _tidy(self) -> None:
-        """Forget outbox entries once their blocks are final and safe from a power cut: the WAL is synced only here."""
-        txids = await self._queries.executed(self._mine, self.retention.final_height)
-        if txids:
-            await self._writer.run(self._writer.database.sync)
-            await self._outbox.remove(txids)
-            self._mine -= txids
-
-    # -- the interface ----------------------------------------------------------------------------------------------
 
     async def network(self) -> NetworkInfo:
         """See NodeApi."""
@@ -457,26 +198,9 @@ class Node:
         """Ask the process that runs this node to stop it."""
         self.stop_requested.set()
 
-    def _slot(self) -> int:
-        return self.engine.slots.slot_at(self._clock())
-
-    def _tell_alert(self, alert: Alert) -> None:
-        self.hub.publish(Event("alert", alert=alert))
-
 
 def _refused(error: TransactionError) -> Refused:
     return Refused(error.code, str(error), "Nothing was sent and nothing was charged.")
-
-
-def _kept(entry: OutboxEntry) -> SignedTransaction:
-    try:
-        return SignedTransaction.from_raw(entry.raw)
-    except TransactionError as error:
-        raise Damaged(
-            "damaged_outbox",
-            f"An accepted payment in outbox.db cannot be read: {error} The file was left as it is.",
-            "Restore a backup with `nexus node restore`, or move outbox.db away: what waits in it is then forgotten.",
-        ) from None
 
 
 def _touches(transaction: SignedTransaction, wanted: set[bytes]) -> bool:
