@@ -263,7 +263,7 @@ def _block_lines(view: DagBlockView, prefix: str) -> list[str]:
 
 
 def _finality_lines(view: FinalityView, network: NetworkInfo) -> list[str]:
-    from nexus_tui.drawing.facts import lag_words
+    from nexus_tui.drawing.facts import lag_words, percent
 
     if not view.checkpoints and view.final is None:
         return ["Nothing is final yet: the first checkpoint comes after some blocks."]
@@ -277,10 +277,11 @@ def _finality_lines(view: FinalityView, network: NetworkInfo) -> list[str]:
     if view.checkpoints:
         lines += ["", *table((_checkpoint_row(each) for each in view.checkpoints), right=frozenset({0, 1, 3}))]
         newest = view.checkpoints[0]
-        if newest.spectral:
+        regions = [share for share in newest.spectral if share.stake]
+        if regions:
             lines += ["", f"Votes for checkpoint {newest.number} by region:"]
             lines += table(
-                ((f"  {foreign(share.region)}", _percent(share.voted, share.stake)) for share in newest.spectral),
+                ((f"  {foreign(share.region)}", percent(share.voted, share.stake)) for share in regions),
                 right=frozenset({1}),
             )
     if view.validators:
@@ -296,14 +297,14 @@ def _position(view: CheckpointView | None) -> str:
 
 
 def _checkpoint_row(view: CheckpointView) -> tuple[str, ...]:
+    from nexus_tui.drawing.facts import counted, percent
+
     height = "" if view.height is None else str(view.height)
+    if not view.number:
+        return ("0", height, "final", "", "", "genesis", view.block.hex()[:16])
     how = "stake alone" if view.stake_alone else "stake and regions"
-    voted = f"{_percent(view.stake_voted, view.stake_total)} of stake"
-    return (str(view.number), height, view.status, voted, f"{view.voters} voters", how, view.block.hex()[:16])
-
-
-def _percent(part: int, whole: int) -> str:
-    return f"{part * 100 // whole} %" if whole else "none"
+    voted = f"{percent(view.stake_voted, view.stake_total)} of stake"
+    return (str(view.number), height, view.status, voted, counted(view.voters, "voter"), how, view.block.hex()[:16])
 
 
 def _validator_row(view: ValidatorView, prefix: str) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ class _OnDag(Command):
     @classmethod
     def available(cls, app: NexusApp) -> bool:
         """See `Command.available`."""
-        return getattr(app.screen, "place", "") == DAG and app.view.dag is not None
+        return getattr(app.screen, "place", "") == DAG and bool(app.view.dag and app.view.dag.blocks)
 
 
 class FollowDag(_OnDag):

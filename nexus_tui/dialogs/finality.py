@@ -9,7 +9,7 @@ from textual.content import Content
 
 from nexus_tui.dialogs.base import Dialog
 from nexus_tui.dialogs.confirm import Facts, Rows
-from nexus_tui.drawing.facts import lag_words
+from nexus_tui.drawing.facts import lag_words, percent
 from nexus_tui.drawing.marks import choose
 from nexus_tui.format import address_text, short
 from nexus_tui.sanitize import sanitize
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from node.api.records import CheckpointView, FinalityView, NetworkInfo, RegionShare
 
 BAR = 12
-MOST = 100
+MOST_CHECKPOINTS, MOST_VALIDATORS = 8, 100
 
 
 class FinalityDialog(Dialog[None]):
@@ -47,11 +47,12 @@ class FinalityDialog(Dialog[None]):
             yield Line("Nothing is final yet. The first checkpoint comes after some blocks.", classes="muted gap")
         if view.checkpoints:
             yield Line("CHECKPOINTS", classes="title gap")
-            yield Facts([(f"{each.number:,}", _checkpoint(each)) for each in view.checkpoints[:MOST]])
+            yield Facts([(f"{each.number:,}", _checkpoint(each)) for each in view.checkpoints[:MOST_CHECKPOINTS]])
             newest = view.checkpoints[0]
-            if newest.spectral:
+            regions = [share for share in newest.spectral if share.stake]
+            if regions:
                 yield Line(f"VOTES FOR {newest.number:,} BY REGION", classes="title gap")
-                yield Facts([(sanitize(share.region, 8), self._bar(share)) for share in newest.spectral])
+                yield Facts([(sanitize(share.region, 8), self._bar(share)) for share in regions])
         if view.validators:
             yield Line("VALIDATORS", classes="title gap")
             yield Facts(
@@ -68,19 +69,19 @@ class FinalityDialog(Dialog[None]):
                             else f"voted for {each.last_vote:,}"
                         ),
                     )
-                    for each in view.validators[:MOST]
+                    for each in view.validators[:MOST_VALIDATORS]
                 ]
             )
 
     def _bar(self, share: RegionShare) -> Content:
         marks = choose(self.nexus.glyphs.ascii)
-        full = min(share.voted * BAR // share.stake, BAR) if share.stake else 0
+        full = min(share.voted * BAR // share.stake, BAR)
         region = sanitize(share.region, 8).lower()
         known = f"spectrum-{region}" in self.nexus.theme_variables
         return Content.assemble(
             (marks.line(0, 2, 0, 2) * full, f"$spectrum-{region}" if known else ""),
             (marks.line(0, 1, 0, 1) * (BAR - full), "$muted"),
-            f" {_percent(share.voted, share.stake)}",
+            f" {percent(share.voted, share.stake)}",
         )
 
 
@@ -92,10 +93,8 @@ def _position(view: CheckpointView | None) -> str:
 
 
 def _checkpoint(view: CheckpointView) -> str:
+    if not view.number:
+        return "final: the genesis, which everybody trusts"
     height = "" if view.height is None else f"block {view.height:,}, "
     how = ", by stake alone" if view.stake_alone else ""
-    return f"{sanitize(view.status, 12)}: {height}{_percent(view.stake_voted, view.stake_total)} of stake{how}"
-
-
-def _percent(part: int, whole: int) -> str:
-    return f"{part * 100 // whole} %" if whole else "none"
+    return f"{sanitize(view.status, 12)}: {height}{percent(view.stake_voted, view.stake_total)} of stake{how}"

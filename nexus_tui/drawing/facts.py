@@ -46,7 +46,8 @@ def block_facts(view: DagBlockView, prefix: str) -> Facts:
     ]
     rows += _listed("Parent", "Parents", [each.hex() for each in block.parents])
     merged = [("blue", each) for each in view.blues] + [("red", each) for each in view.reds]
-    rows += _listed("Merges", "Merges", [f"{colour} {each.hex()}" for colour, each in merged])
+    if len(merged) > 1:
+        rows += _listed("Merges", "Merges", [f"{colour} {each.hex()}" for colour, each in merged])
     if not block.chain:
         rows.append(("Merged by", "nobody yet" if view.merged_by is None else view.merged_by.hex()))
     rows += _listed("Vote", "Votes", [_vote(each, prefix) for each in view.votes])
@@ -74,8 +75,21 @@ def lag_words(slots: int, slot_ms: int) -> str:
     """A distance in slots with what it is in time."""
     if not slots:
         return "nothing: all is final"
-    seconds = slots * slot_ms // 1000
-    return f"{slots:,} slots ({seconds:,} s)" if seconds < 600 else f"{slots:,} slots ({seconds // 60:,} min)"
+    named = counted(slots, "slot")
+    tenths = slots * slot_ms // 100
+    if tenths < 100:
+        return f"{named} ({tenths // 10}.{tenths % 10} s)"
+    return f"{named} ({tenths // 10:,} s)" if tenths < 6_000 else f"{named} ({tenths // 600:,} min)"
+
+
+def counted(number: int, what: str) -> str:
+    """A number with its thing in the singular or the plural."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def percent(part: int, whole: int) -> str:
+    """A part in whole percent, cut: 100 % means all of it."""
+    return f"{part * 100 // whole} %" if whole else "none"
 
 
 def _listed(name: str, names: str, values: list[str]) -> Facts:

@@ -138,12 +138,14 @@ class DagScreen(MainScreen):
             return Content.assemble(text(view.fault.message, "$error"), "\n", text(view.fault.hint, "$muted"))
         if view.dag is None:
             return "reading …"
-        send, faucet = (key_of(name, self.nexus.rebound) for name in ("wallet.send", "wallet.faucet"))
+        wallet, send, faucet, here = (
+            key_of(name, self.nexus.rebound) for name in ("go.wallet", "wallet.send", "wallet.faucet", "go.dag")
+        )
         household = self.nexus.household
-        play = f", or take play money ({faucet})" if household is not None and household.has_faucet else ""
+        play = f" or take play money ({faucet})" if household is not None and household.has_faucet else ""
         return (
             "There is no block yet. A quiet network is silent: a block is made as soon as there is something to "
-            f"put into it. Make a payment in the wallet ({send}){play}, and watch it here."
+            f"put into it. In the wallet ({wallet}), make a payment ({send}){play}, then come back ({here})."
         )
 
     def _show_facts(self, view: View) -> None:

@@ -285,7 +285,7 @@ async def test_an_empty_dag_says_what_to_do(world: Any, until: Any) -> None:
         await pilot.pause()
         said = " ".join(str(app.screen.query_one("#dag-empty").shown).split())
         assert "There is no block yet" in said
-        assert "Make a payment" in said
+        assert "In the wallet (3), make a payment (s)" in said
         await pilot.press("down", "up", "g", "G", "enter", "f", "pagedown")
         await pilot.pause()
         world.node.growing = Dag(4)

@@ -116,6 +116,12 @@ def test_idle_sends_nothing(terminal: Callable[..., Terminal]) -> None:
     app.press(b"/")
     app.settle()
     assert app.read(1.5) == b"", "a focused field must not blink"
+    app.press(b"\x1b")
+    app.settle()
+    app.press(b"6")
+    app.wait_for(b"following")
+    app.settle()
+    assert app.read(2.0) == b"", "a drawing that does not change is not sent again"
     app.hang_up()
     assert app.exit_status(5.0)[0] == 0
 
