@@ -1,0 +1,242 @@
+"""What a node lets go of, and that it goes on as if it had kept everything: bodies, pruning, stop and start."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Sized
+from functools import cache
+from random import Random
+
+import pytest
+
+from node.consensus.blocks import Block
+from node.consensus.dagblocks import DagBlock, Progress
+from node.consensus.engine import Engine
+from node.consensus.finality import Link
+from node.consensus.restore import (
+    Kept,
+    KeptBlock,
+    decode_coloured,
+    decode_view,
+    encode_coloured,
+    encode_view,
+    restore,
+)
+from node.consensus.votes import Vote
+from node.ledger import bank
+from node.ledger.registry import broken_invariants
+from node.ledger.state import Change, State, waves_of
+from tests.node.consensus.follower import SHARED
+from tests.node.world import NXT, Network, Payer, contents, forge, key, small_genesis, stranger
+
+GENESIS = small_genesis(stakes=(1_000 * NXT,) * 5, merge_depth_slots=20, ghostdag_k=2)
+ALICE = Payer(GENESIS.hash, key(1))
+Heard = list[tuple[int, Block | Vote]]
+
+
+@cache
+def life(seed: int, slots: int = 100) -> Heard:
+    """What a node hears, slot by slot: payments, sleepers, twins, wrong states, short partitions."""
+    random, network, heard = Random(seed), Network(GENESIS), Heard()
+    engine = network.nodes[0].engine
+    while network.slot < slots:
+        if len(network.groups) == 1 and random.random() < 0.05:
+            nodes = random.sample(network.nodes, 5)
+            network.groups = [nodes[:3], nodes[3:]]
+        blocks, votes = len(network.blocks), len(network.votes)
+        if len(network.groups) == 2 and random.random() < 0.3:
+            network.heal()
+            blocks = votes = 0
+        nonce = bank.account(engine.state, ALICE.address)[1]
+        payments = [ALICE.pay(nonce + more, stranger(network.slot % 5), 3) for more in range(2)]
+        network.pass_slot(*payments, silent=random.sample(range(5), random.choice((0, 0, 1))))
+        for newest in network.blocks[max(blocks, len(network.blocks) - 2) :]:
+            number = next(node.number for node in network.nodes if node.id == newest.header.creator)
+            if random.random() < 0.1:
+                wrong = random.random() < 0.5
+                network.tell(
+                    network.nodes,
+                    [forge(newest, number, state_commitment=bytes(32)) if wrong else forge(newest, number, anew=True)],
+                )
+        heard += [(network.slot, block) for block in network.blocks[blocks:]]
+        heard += [(network.slot, vote) for vote in network.votes[votes:]]
+    return heard
+
+
+class Node:
+    """An engine that writes down what a database would, and can be stopped and started."""
+
+    def __init__(self, prunes: bool, stops: bool) -> None:
+        self.engine = Engine.begin(GENESIS, numpy=False, **SHARED)  # type: ignore[arg-type]
+        self.prunes, self.stops = prunes, stops
+        self.links: list[Link] = []
+        self.votes: list[Vote] = []
+        self.undo: dict[int, list[Change]] = {}
+        self.pruned = 0
+
+    def hear(self, slot: int, item: Block | Vote) -> Progress:
+        engine = self.engine
+        progress = engine.add(item, slot) if isinstance(item, Block) else engine.add_vote(item)
+        for undone in progress.undone:
+            del self.undo[undone.height]
+        for step in progress.applied:
+            self.undo[step.height] = step.changes
+        self.links += progress.links
+        self.votes += progress.votes
+        return progress
+
+    def rest(self) -> None:
+        if self.prunes:
+            self.pruned += len(self.engine.prune())
+        if self.stops:
+            self.stop_and_start()
+
+    def stop_and_start(self) -> None:
+        old, state = self.engine, State({name: dict(rows) for name, rows in self.engine.state.tables.items()})
+        root, base = old.pruning_points()
+        assert old.dag.root == root.index or not self.prunes
+        final = old.final
+        kept = Kept(
+            blocks=[self._kept(block) for _, block in sorted(old.by_index.items())],
+            base=base.index,
+            view=encode_view(base.known_view),
+            tip=old.tip.id,
+            undo={height: changes for height, changes in self.undo.items() if height > final.height},
+            active_sets={name: active for name, active in old._active_sets.items() if name in old.blocks},
+            links=[link for link in self.links if link.target.number >= final.number],
+            busy=old.busy_height,
+        )
+        self.engine = restore(GENESIS, state, waves_of(state, numpy=False), kept, **SHARED)  # type: ignore[arg-type]
+        for index, block in old.by_index.items():
+            again = self.engine.by_index[index]
+            # What a node holds for late is its own, and is forgotten with the stop.
+            again.late, again.debt = block.late, block.debt
+        for vote in self.votes[-200:]:
+            self.engine.add_vote(vote)
+
+    def _kept(self, block: DagBlock) -> KeptBlock:
+        header, coloured = block.header, encode_coloured(block.coloured)
+        return KeptBlock(
+            block.index, block.id, header, block.votes, block.block, coloured, block.height, block.disqualified
+        )
+
+    def result(self) -> tuple[object, ...]:
+        engine = self.engine
+        tables = engine.view.table.hash, engine.view.next_table.hash
+        return engine.tip, engine.waves.commitment, encode_view(engine.view), engine.final.hash, tables
+
+
+@pytest.mark.parametrize(
+    ("seed", "prunes", "stops"), [(1, True, False), (1, False, True), (1, True, True), (2, True, True)]
+)
+def test_who_prunes_and_stops_goes_on_like_who_does_not(seed: int, prunes: bool, stops: bool) -> None:
+    whole, other = Node(False, False), Node(prunes, stops)
+    random = Random(seed)
+    for slot, item in life(seed):
+        one, two = whole.hear(slot, item), other.hear(slot, item)
+        assert [block.id for block in one.added] == [block.id for block in two.added]
+        assert [step.block.id for step in one.applied] == [step.block.id for step in two.applied]
+        assert [gone.block.id for gone in one.undone] == [gone.block.id for gone in two.undone]
+        if random.random() < 0.04:
+            other.rest()
+        if isinstance(item, Block):
+            assert whole.result() == other.result()
+    other.rest()
+    assert contents(whole.engine.state) == contents(other.engine.state)
+    assert broken_invariants(other.engine.state) == []
+    assert whole.engine.view.rotation > 0
+    if prunes:
+        assert other.pruned > 30
+        assert len(other.engine.blocks) + other.pruned == len(whole.engine.blocks)
+    for block in other.engine.blocks.values():
+        twin = whole.engine.blocks[block.id]
+        assert block.disqualified == twin.disqualified
+        assert (block.coloured.score, block.coloured.work) == (twin.coloured.score, twin.coloured.work)
+
+
+def test_pruning_keeps_memory_flat() -> None:
+    node, sizes = Node(True, False), []
+    for number, (slot, item) in enumerate(life(2, 180)):
+        node.hear(slot, item)
+        if number % 50 == 0:
+            node.rest()
+            engine = node.engine
+            kept: tuple[Sized, ...] = (
+                engine.blocks,
+                engine.by_index,
+                engine.dag.coloured,
+                engine.chain.at,
+                engine.chain._undo,
+                engine._seats,
+                engine._active_sets,
+                engine.ballots.targets,
+                engine.ballots.links,
+            )
+            sizes.append(max(len(item) for item in kept))
+    assert max(sizes[len(sizes) // 2 :]) < 150
+    assert node.pruned > 100
+
+
+def test_the_root_and_the_base_lie_a_merge_depth_apart() -> None:
+    node = Node(True, False)
+    for slot, item in life(1):
+        node.hear(slot, item)
+    engine, depth = node.engine, GENESIS.parameters.merge_depth_slots
+    root, base = engine.pruning_points()
+    final = engine.blocks[engine.final.checkpoint.block]
+    assert base.slot <= final.slot - depth
+    assert root.slot <= base.slot - depth
+    assert engine.on_chain(root, base)
+    assert engine.on_chain(base, final)
+    gone = engine.prune()
+    assert gone
+    assert engine.dag.root == root.index
+    for block in engine.blocks.values():
+        assert block is root or engine.dag.is_ancestor(root.index, block.index)
+        assert (block.view is not None) == (block is base or engine.dag.is_ancestor(base.index, block.index))
+    assert not engine.prune(), "once is enough"
+
+
+def test_bodies_go_only_below_what_is_final() -> None:
+    node, released = Node(False, False), 0
+    for slot, item in life(3, 50):
+        final = node.engine.blocks[node.engine.final.checkpoint.block]
+        progress = node.hear(slot, item)
+        for step in progress.applied:
+            assert step.block.block is not None, "whoever reads a Progress finds all bodies"
+        for undone in progress.undone:
+            assert undone.block.block is not None
+        past = node.engine.dag
+        for block in node.engine.blocks.values():
+            if block.header is None:
+                continue
+            below = block is final or past.is_ancestor(block.index, final.index)
+            assert (block.block is None) == below
+            released += block.block is None
+    assert released
+
+
+def test_views_and_colours_survive_their_bytes() -> None:
+    node = Node(False, False)
+    for slot, item in life(3, 50):
+        node.hear(slot, item)
+    for block in node.engine.blocks.values():
+        data = encode_view(block.known_view)
+        again = decode_view(data)
+        assert encode_view(again) == data
+        for name in ("height", "epoch", "rotation", "number", "reveals", "fresh", "justified", "seen", "links"):
+            assert getattr(again, name) == getattr(block.known_view, name), name
+        assert [link.encoded() for link in again.certificate] == [
+            link.encoded() for link in block.known_view.certificate
+        ]
+        coloured = decode_coloured(block.index, encode_coloured(block.coloured))
+        for name in ("at", "parents", "selected", "blues", "reds", "sizes", "score", "work"):
+            assert getattr(coloured, name) == getattr(block.coloured, name), name
+
+
+@pytest.mark.parametrize("data", [b"", b"\x90", b"\xc1", b"\x01"])
+def test_damaged_bytes_are_an_error(data: bytes) -> None:
+    errors: Sequence[type[Exception]] = (ValueError, KeyError, TypeError)
+    with pytest.raises(tuple(errors)):
+        decode_view(data)
+    with pytest.raises(tuple(errors)):
+        decode_coloured(1, data)
