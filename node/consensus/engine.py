@@ -682,11 +682,12 @@ class Engine:
         """The root of what must be kept, and the base, whose view and its future's are enough.
 
         A new block that counts merges only what has in its past the base, the merge root of the final block; and what
-        those merged in their time has in its past the merge root of the base, which is the root.
+        those merged in their time has in its past the merge root of the base. The root lies one merge depth deeper:
+        a late block beside the final one may merge a double whose twin lies there.
         """
         final = self._final_block
         base = self._merge_root(final) if final is not None else self.by_index[self.dag.root]
-        return self._merge_root(base), base
+        return self._merge_root(self._merge_root(base)), base
 
     def _merge_root(self, block: DagBlock) -> DagBlock:
         limit = block.slot - self.parameters.merge_depth_slots
