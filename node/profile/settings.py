@@ -118,8 +118,9 @@ NODE = Section(
         ),
         Setting(
             "keep_history_days",
-            0,
-            "The chain's history is kept for so many days; 0 keeps it for ever. Balances always stay.",
+            400,
+            "The chain's history is kept for so many days, so that the disk stays flat; 0 keeps it for ever. Balances "
+            "always stay.",
             0,
             100_000,
         ),

@@ -41,7 +41,7 @@ class ServiceSettings:
     check: str = "auto"
     numpy: bool = True
     keep_bodies_hours: int = 24  # of blocks below the final ones; 0 for ever
-    keep_history_days: int = 0  # of the chain; 0 for ever
+    keep_history_days: int = 400  # of the chain; 0 for ever
     serve: bool = True  # answer on the profile's Unix socket
 
 

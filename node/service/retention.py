@@ -17,7 +17,6 @@ PRUNE_EVERY = 64
 """Final chain blocks between two moves of the DAG's root: each looks at every block that is kept."""
 _BODIES_AT_ONCE = 400
 _BLOCKS_AT_ONCE = 200
-_FOR_EVER = 0
 
 _log = logging.getLogger("nexus.retention")
 
@@ -27,7 +26,7 @@ class Keep:
     """How long things are kept, 0 for ever: bodies of blocks below the final ones, and the chain's history."""
 
     bodies_ms: int = 24 * 3_600_000
-    history_ms: int = _FOR_EVER
+    history_ms: int = 400 * 86_400_000
 
 
 class Retention:

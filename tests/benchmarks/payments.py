@@ -17,18 +17,20 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from node.consensus import duties
 from node.consensus.blocks import Block
-from node.consensus.chain import Applied, Chain, Tip
+from node.consensus.engine import Engine
 from node.consensus.reveals import RevealChain
 from node.encoding.address import raw_address
 from node.encoding.amounts import UNITS_PER_NXT
-from node.ledger.genesis import Allocation, Founder, Genesis, initial_state, make_genesis
-from node.ledger.signatures import Verdicts, low_s
-from node.ledger.state import Change, apply_to_waves, waves_of
+from node.ledger.genesis import RULE_VERSION, Allocation, Founder, Genesis, make_genesis
+from node.ledger.signatures import low_s
+from node.ledger.state import Change, apply_to_waves
 from node.ledger.types import TRANSFER, SignedTransaction, Transaction, transfer_payload
 from node.light.waves import StateWaves
 from node.service.core import batch_of
 from node.storage.chain import ChainDatabase
+from node.storage.records import Batch
 
 ALGORITHM = ec.ECDSA(hashes.SHA256())
 ROUNDS = 15
@@ -71,12 +73,6 @@ def network(payers: list[Payer], others: list[bytes]) -> tuple[Genesis, Payer, R
     return make_genesis("create", 1_000, allocations, (founder,)), validator, reveals
 
 
-def new_chain(genesis: Genesis) -> Chain:
-    """A chain at its genesis."""
-    state = initial_state(genesis)
-    return Chain(genesis, state, waves_of(state), Tip(0, genesis.hash, 0), Verdicts())
-
-
 def raw_verifications(payers: list[Payer], transactions: list[SignedTransaction]) -> float:
     """Seconds of one P-256 verification of these payments' signatures with parsed keys and DER signatures at hand."""
     keys = {payer.key: payer.private.public_key() for payer in payers}
@@ -92,38 +88,43 @@ def raw_verifications(payers: list[Payer], transactions: list[SignedTransaction]
     return timed(work) / len(signed)
 
 
-def applied(active: int, distinct: bool, blocks: int = 3) -> tuple[float, float, Applied, Chain]:
-    """(seconds a payment, seconds a raw verification beside it, last block, its chain)."""
+def applied(active: int, distinct: bool, blocks: int = 3) -> tuple[float, float, list[Batch]]:
+    """(seconds a payment, seconds a raw verification beside it, what must be written of its blocks).
+
+    A payment is counted from the bytes of its block to the state, waves and commitment after it: parsing, the block's
+    own checks, colouring, signatures, execution.
+    """
     payers = [Payer(number) for number in range(active)]
     others = [raw_address(0, number.to_bytes(33)) for number in range(active if distinct else 0)]
     genesis, validator, reveals = network(payers, others)
-    chain = new_chain(genesis)
+    engine = Engine.begin(genesis)
     raws = []
     for number in range(blocks):
         count = 700 if not distinct else active // blocks
         chosen = payers[number * count : (number + 1) * count] if distinct else payers * 2
         targets = others[number * count :] if distinct else [payer.address for payer in reversed(payers * 2)]
         batch = [payer.pay(genesis.hash, target) for payer, target in zip(chosen[:count], targets, strict=False)]
-        applied_block, skipped = chain.produce(
-            number + 1, validator.address, reveals.preimage, validator.sign, map(SignedTransaction.from_raw, batch)
-        )
-        assert applied_block is not None
-        assert not skipped, skipped[0]
-        raws.append((applied_block.block.header.encoded(), applied_block.block.body(), len(batch)))
+        transactions = tuple(map(SignedTransaction.from_raw, batch))
+        block = duties.make_block(engine, validator.address, number + 1, transactions, reveals.preimage, validator.sign)
+        (step,) = engine.add(block, number + 1).applied
+        assert len(step.receipts) == count
+        raws.append((block.header_bytes, block.body(), count))
     best, raw_best = 1e9, 1e9
     max_body = genesis.parameters.max_body_bytes
     signed = [item for header, body, _ in raws for item in Block.decode(header, body, max_body).transactions]
     for _ in range(ROUNDS):
-        chain = new_chain(genesis)
+        engine = Engine.begin(genesis)
         seconds, count = 0.0, 0
         raw_best = min(raw_best, raw_verifications(payers, signed))
+        batches = []
         for header, body, size in raws:
             start = time.process_time()
-            last = chain.accept(Block.decode(header, body, max_body), 1 << 40)
+            progress = engine.add(Block.decode(header, body, max_body), 1 << 40)
             seconds += time.process_time() - start
+            batches.append(batch_of(progress, engine))
             count += size
         best = min(best, seconds / count)
-    return best, raw_best, last, chain
+    return best, raw_best, batches
 
 
 def wave_entry(numpy: bool, entries: int = 2000) -> tuple[float, float]:
@@ -136,15 +137,15 @@ def wave_entry(numpy: bool, entries: int = 2000) -> tuple[float, float]:
     return entry, shake
 
 
-def commit(last: Applied, chain: Chain) -> float:
-    """Seconds of writing a full block to a database on disk."""
+def commit(batches: list[Batch]) -> float:
+    """Seconds of writing the last of some full blocks to a database on disk."""
     with tempfile.TemporaryDirectory() as folder:
         database = ChainDatabase.open(Path(folder) / "chain.db")
-        batch = batch_of(last, chain)
-        database.write_genesis(bytes(32), 1, (), ())
-        start = time.perf_counter()
-        database.apply_block(batch)
-        seconds = time.perf_counter() - start
+        database.write_genesis(bytes(32), RULE_VERSION, (), ())
+        for batch in batches:
+            start = time.perf_counter()
+            database.advance(batch)
+            seconds = time.perf_counter() - start
         database.close()
     return seconds
 
@@ -157,9 +158,10 @@ def main() -> None:
         ("400 active accounts", 400, False, 0.75),
         ("all accounts differ", 2100, True, 0.55),
     ):
-        payment, raw, last, chain = applied(active, distinct)
+        payment, raw, batches = applied(active, distinct)
         print(f"payments, {name}: {1 / payment:,.0f}/s ÷ {1 / raw:,.0f}/s raw = {raw / payment:.2f} (bar ≥ {bar})")
-        print(f"  commit of that block ({len(last.receipts)} payments): {commit(last, chain) * 1000:.1f} ms")
+        payments = len(batches[-1].applied[0].receipts)
+        print(f"  commit of a block ({payments} payments): {commit(batches) * 1000:.1f} ms")
     for label, numpy in (("NumPy lanes", True), ("big integers", False)):
         entry, shake = wave_entry(numpy)
         print(

@@ -1,0 +1,266 @@
+"""Blocks through the engine, against raw P-256 verifications on the same core; memory a block; a month with pruning.
+
+Run by hand: python tests/benchmarks/engine.py [--days 30]. Bars: blocks a second ÷ raw verifications a second ≥ 0.5 for
+blocks without transactions; memory and disk flat over a month of virtual time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import os
+import tempfile
+import time
+import tracemalloc
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from node.consensus import duties, engine
+from node.consensus.blocks import Block
+from node.consensus.engine import Engine
+from node.consensus.ghostdag import Ghostdag
+from node.consensus.reveals import RevealChain
+from node.consensus.selected import SelectedChain
+from node.consensus.view import Views
+from node.consensus.votes import Vote
+from node.encoding.address import raw_address
+from node.encoding.amounts import UNITS_PER_NXT
+from node.ledger.genesis import Allocation, Founder, Genesis, make_genesis
+from node.ledger.signatures import low_s
+from node.ledger.types import TRANSFER, SignedTransaction, Transaction, transfer_payload
+from node.service.core import batch_of
+from node.service.restoring import begin_engine
+from node.service.retention import Keep, Retention
+from node.service.verify import verify_file
+from node.storage.writer import ChainWriter
+
+ALGORITHM = ec.ECDSA(hashes.SHA256())
+VALIDATORS = 30
+SLOTS = 900
+ROUNDS = 5
+DAY_MS = 86_400_000
+
+
+class Key:
+    """A P-256 key with its account."""
+
+    def __init__(self, number: int) -> None:
+        self.private = ec.derive_private_key(number + 1, ec.SECP256R1())
+        self.key = self.private.public_key().public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
+        self.address = raw_address(0, self.key)
+        self.reveals = RevealChain(number.to_bytes(32))
+        self.voted = (0, 0)
+
+    def sign(self, message: bytes) -> bytes:
+        return self._sign(message, ALGORITHM)
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        return self._sign(digest, ec.ECDSA(utils.Prehashed(hashes.SHA256())))
+
+    def _sign(self, message: bytes, algorithm: ec.ECDSA) -> bytes:
+        r, s = utils.decode_dss_signature(self.private.sign(message, algorithm))
+        return low_s(r.to_bytes(32) + s.to_bytes(32))
+
+    def vote(self, at: Engine) -> Vote | None:
+        """The vote that is due, if any."""
+        target = duties.target_to_vote(at, *self.voted)
+        if target is None:
+            return None
+        self.voted = target.source.number, target.number
+        return duties.make_vote(at, self.address, target, self.sign_digest)
+
+    def pay(self, genesis: bytes, nonce: int, recipient: bytes) -> SignedTransaction:
+        """A payment of one unit."""
+        body = Transaction(genesis, TRANSFER, 0, self.key, nonce, 1 << 40, 0, transfer_payload(recipient, 1))
+        return body.signed(self.sign(body.signing_hash()))
+
+
+def network(validators: int) -> tuple[Genesis, list[Key]]:
+    """A network of preset main's numbers."""
+    keys = [Key(number) for number in range(validators)]
+    founders = tuple(Founder(key.address, key.key, 1_000 * UNITS_PER_NXT, key.reveals.commitment) for key in keys)
+    genesis = make_genesis("create", 1_000, (Allocation(keys[0].address, 100 * UNITS_PER_NXT, ""),), founders)
+    return genesis, keys
+
+
+def filled(genesis: Genesis, keys: list[Key], slots: int, votes: bool) -> tuple[list[tuple[bytes, bytes]], int]:
+    """Every seat of so many slots filled: blocks (header, body), and the number of votes in them."""
+    maker = Engine.begin(genesis)
+    heard: list[tuple[bytes, bytes]] = []
+    cast = 0
+    for slot in range(1, slots + 1):
+        made = [
+            duties.make_block(maker, key.address, slot, (), key.reveals.preimage, key.sign)
+            for key in keys
+            if duties.seat_of(maker, key.address, slot) is not None
+        ]
+        for block in made:
+            maker.add(block, slot)
+            heard.append((block.header_bytes, block.body()))
+            cast += len(block.votes)
+        if votes:
+            for vote in filter(None, [key.vote(maker) for key in keys]):
+                maker.add_vote(vote)
+    return heard, cast
+
+
+def play(genesis: Genesis, heard: list[tuple[bytes, bytes]]) -> Engine:
+    """A fresh engine hears everything."""
+    fresh = Engine.begin(genesis)
+    fresh.awake_since = 1 << 40
+    limit = genesis.parameters.max_body_bytes
+    for header, body in heard:
+        fresh.add(Block.decode(header, body, limit), 1 << 30)
+    return fresh
+
+
+def raw_check(key: Key) -> float:
+    """Seconds of one P-256 verification with a parsed key and a DER signature at hand."""
+    public, message = key.private.public_key(), bytes(32)
+    signature = key.private.sign(message, ALGORITHM)
+    best = 1e9
+    for _ in range(ROUNDS):
+        start = time.process_time()
+        for _ in range(500):
+            public.verify(signature, message, ALGORITHM)
+        best = min(best, (time.process_time() - start) / 500)
+    return best
+
+
+class Parts:
+    """Seconds spent in named functions while they are watched; inner ones are not taken off the outer."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._undo: list[tuple[Any, str, Any]] = []
+
+    def watch(self, name: str, owner: Any, attribute: str) -> None:
+        function: Callable[..., Any] = getattr(owner, attribute)
+        self.seconds[name] = 0.0
+
+        @wraps(function)
+        def timed(*arguments: Any, **named: Any) -> Any:
+            start = time.process_time()
+            try:
+                return function(*arguments, **named)
+            finally:
+                self.seconds[name] += time.process_time() - start
+
+        self._undo.append((owner, attribute, function))
+        setattr(owner, attribute, timed)
+
+    def stop(self) -> None:
+        for owner, attribute, function in self._undo:
+            setattr(owner, attribute, function)
+
+
+def speed() -> None:
+    """Blocks a second, their parts, and bytes a block."""
+    genesis, keys = network(VALIDATORS)
+    for votes in (False, True):
+        heard, cast = filled(genesis, keys, SLOTS, votes)
+        raw = best = 1e9
+        for _ in range(ROUNDS):
+            raw = min(raw, raw_check(keys[0]))
+            start = time.process_time()
+            play(genesis, heard)
+            best = min(best, (time.process_time() - start) / len(heard))
+        checks = 1 + cast / len(heard)
+        print(
+            f"{len(heard)} blocks with {cast} votes: {1 / best:,.0f}/s ÷ {1 / raw:,.0f}/s raw = {raw / best:.2f} "
+            f"(bar ≥ 0.5); all signatures ÷ raw = {raw * checks / best:.2f}"
+        )
+    parts = Parts()
+    for name, owner, attribute in (
+        ("parsing", Block, "decode"),
+        ("signatures of blocks", engine, "verify"),
+        ("wave signature", engine, "wave_signature"),
+        ("colouring", Ghostdag, "judge"),
+        ("tables and votes", Views, "advance"),
+        ("  of it signatures of votes", Views, "is_good"),
+        ("execution", SelectedChain, "apply"),
+        ("fork choice", Engine, "_choose"),
+    ):
+        parts.watch(name, owner, attribute)
+    start = time.process_time()
+    play(genesis, heard)
+    whole = time.process_time() - start
+    parts.stop()
+    for name, seconds in parts.seconds.items():
+        print(f"  {name:<28} {seconds / len(heard) * 1e6:6.0f} µs")
+    print(f"  {'all, watched':<28} {whole / len(heard) * 1e6:6.0f} µs")
+    gc.collect()
+    tracemalloc.start()
+    kept = play(genesis, heard)
+    gc.collect()
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    print(f"memory: {used / len(kept.blocks):,.0f} bytes a block that is not pruned")
+
+
+def resident() -> int:
+    """Bytes of this process in memory now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+async def month(days: int) -> None:
+    """A quiet network with a payment every twenty minutes: heartbeats, and blocks until each payment is final."""
+    genesis, (key,) = network(1)
+    keep = Keep(bodies_ms=DAY_MS, history_ms=2 * DAY_MS)
+    with tempfile.TemporaryDirectory() as folder:
+        writer = await ChainWriter.open(Path(folder) / "chain.db")
+        at = begin_engine(genesis, writer.database)
+        retention = Retention(writer, keep, 0)
+        slots_a_day = DAY_MS // genesis.parameters.slot_ms
+        nonce = blocks = peak = 0
+        begun = time.monotonic()
+        for day in range(1, days + 1):
+            for slot in range((day - 1) * slots_a_day + 1, day * slots_a_day + 1):
+                due = slot % 600 == 0
+                if not duties.wants_block(at, slot, due):
+                    continue
+                payments = (key.pay(genesis.hash, nonce, bytes(1) + nonce.to_bytes(20)),) if due else ()
+                nonce += due
+                block = duties.make_block(at, key.address, slot, payments, key.reveals.preimage, key.sign)
+                progress = [at.add(block, slot)]
+                await writer.advance(batch_of(progress[0], at, retention.final_height))
+                while (vote := key.vote(at)) is not None:
+                    progress.append(at.add_vote(vote))
+                    await writer.advance(batch_of(progress[-1], at, retention.final_height))
+                for step in progress:
+                    if step.final is not None:
+                        await retention.finalised(at, step.final, slot)
+                blocks += 1
+                peak = max(peak, len(at.blocks))
+            if day % max(1, days // 10) == 0:
+                print(
+                    f"  day {day:>3}: {resident() / 1e6:6.1f} MB in memory, "
+                    f"{writer.database.size_bytes() / 1e6:6.1f} MB on disk, {len(at.blocks):>5} blocks unpruned, "
+                    f"{blocks:,} made, {time.monotonic() - begun:.0f} s"
+                )
+        await writer.close()
+        report = await asyncio.to_thread(verify_file, Path(folder) / "chain.db", genesis)
+        print(f"  {blocks:,} blocks, {nonce:,} payments, at most {peak:,} unpruned; verifies: {report.ok}")
+
+
+def main() -> None:
+    """Print everything."""
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--days", type=int, default=30)
+    days: int = arguments.parse_args().days
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)  # as a running node does
+    speed()
+    print(f"{days} days of virtual time, bodies kept for one day and history for two:")
+    asyncio.run(month(days))
+
+
+if __name__ == "__main__":
+    main()
