@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _LONGEST_SECRET = 15  # blocks: with more, the network would find them all red
 _BEHIND = 3  # blocks: further back a secret chain is not held on to in the hope of luck
 _SETTLED_SLOTS = 30  # after the last payment, what there was is final
-_AFTER_MS = 20_000  # the quiet is over for so long when the filled seats are shown
+_BEFORE_VOTES = 2  # of blue score: the filled seats are shown when the living are so far from voting again
 _LOTS = 200  # slots over which attackers compare draws
 
 
@@ -93,18 +93,33 @@ class LateFill(Attack):
         """Attackers do their duties, until the moment comes."""
         quiet = self.network.scenario.quiet
         if self.network.attackers and quiet is not None:
-            self.network.agenda.at(quiet[1] * 1000 + _AFTER_MS, self._strike)
+            self.network.agenda.at(quiet[1] * 1000, self._lurk, quiet)
 
-    def _strike(self) -> None:
-        network = self.network
-        quiet, node = network.scenario.quiet, network.attackers[0]
-        assert quiet is not None
+    def _lurk(self, quiet: tuple[int, int]) -> None:
+        """Strike at the last moment before the living vote: what they have built is longest then, and not justified."""
+        network, parameters = self.network, self.network.genesis.parameters
+        engine = network.attackers[0].engine
+        ripe = engine.chain.tip.coloured.score - max(0, parameters.vote_depth - _BEFORE_VOTES)
+        if any(
+            target.checkpoint.slot * parameters.slot_ms > quiet[1] * 1000 and target.score <= ripe
+            for target in engine.view.known.values()
+        ):
+            self._strike(quiet)
+        else:
+            network.agenda.after(parameters.slot_ms, self._lurk, quiet)
+
+    def _strike(self, quiet: tuple[int, int]) -> None:
+        network, node = self.network, self.network.attackers[0]
         chain, now = PrivateChain(network), node.slot
         first = quiet[0] * 1000 // network.genesis.parameters.slot_ms + _SETTLED_SLOTS
         chain.learn(node, first)
-        used = {(block.header.creator, block.header.slot) for block in node.disk.blocks.values()}
+        used = {
+            (block.header.creator, block.header.slot)
+            for attacker in network.attackers
+            for block in attacker.disk.blocks.values()
+        }
         filled = []
-        for slot in range(first + 1, now + 1):
+        for slot in range(first + 1, now):
             for attacker in network.attackers:
                 if (attacker.identity, slot) in used:
                     continue  # a second block of a slot would be punished
