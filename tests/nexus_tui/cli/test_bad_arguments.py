@@ -17,6 +17,7 @@ NASTY += ["[b]%s{0}", "\x1b[2J", "nexus:?amount=1", "tnxt1"]
 NOT_HERE = {
     ("node", "run"): "runs until it is stopped",
     ("demo",): "takes no argument; its story is told elsewhere",
+    ("lab", "network"): "simulates for a minute when nothing is wrong; its own tests give it bad options",
 }
 
 
