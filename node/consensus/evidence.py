@@ -28,7 +28,8 @@ class Judge:
     """Judges evidence for one block: in its state, and with the tables of its chain.
 
     `table_of` gives the table by which a header whose selected parent and slot are given was to be made, or None where
-    that parent is no recent block of this chain.
+    that parent is no recent block of this chain. `reveals` knows recent ones, so that a header costs few hashes; those
+    of slots before `oldest`, which nobody is punished for, are not looked into.
     """
 
     def __init__(
@@ -38,15 +39,19 @@ class Judge:
         slots: SlotClock,
         state: State,
         table_of: Callable[[bytes, int], Table | None],
+        reveals: RevealChecker,
+        oldest: int = 0,
     ) -> None:
         self._genesis = genesis
         self._seats = seats
         self._slots = slots
         self._state = state
         self._table_of = table_of
+        self._reveals = reveals
+        self._oldest = oldest
 
     def __call__(self, kind: int, proof: tuple[bytes, ...]) -> Offence:
-        """The offence. Raises OperationFailed("no_offence" or "unknown_validator") where there is none."""
+        """The offence. Raises OperationFailed where there is none, or none that counts."""
         try:
             if kind == staking.DOUBLE_BLOCK and len(proof) == 2:
                 return self._double_block(Header.decode(proof[0]), Header.decode(proof[1]))
@@ -62,6 +67,8 @@ class Judge:
         found = staking.validator(self._state, identity)
         if found is None:
             raise OperationFailed("unknown_validator")
+        if staking.tombstoned_at(self._state, identity):
+            raise OperationFailed("already_tombstoned")  # before anything is checked for nothing
         return found
 
     def _signed(self, header: Header) -> bool:
@@ -76,6 +83,8 @@ class Judge:
         return Offence(staking.DOUBLE_BLOCK, one.creator, one.slot)
 
     def _invalid_header(self, header: Header) -> Offence:
+        if header.slot < self._oldest:
+            raise OperationFailed("offence_too_old")
         if not self._signed(header) or not (
             self._wrong_wave(header) or self._wrong_reveal(header) or self._wrong_seat(header)
         ):
@@ -88,7 +97,7 @@ class Judge:
     def _wrong_reveal(self, header: Header) -> bool:
         validator = self._validator(header.creator)
         number = self._slots.epoch_of(header.slot) - validator.first_epoch
-        return not RevealChecker().check(validator.reveal_commitment, number, header.reveal)
+        return not self._reveals.check(validator.reveal_commitment, number, header.reveal)
 
     def _wrong_seat(self, header: Header) -> bool:
         table = self._table_of(header.parents[0], header.slot)

@@ -62,7 +62,12 @@ class RevealChecker:
         if number in known:
             return known[number] == reveal
         nearest = max((item for item in known if item < number), default=-1)
-        if _advance(reveal, number - nearest) != (commitment if nearest < 0 else known[nearest]):
+        later = min((item for item in known if item > number), default=LENGTH << 1)
+        if later - number < number - nearest:
+            good = _advance(known[later], later - number) == reveal
+        else:
+            good = _advance(reveal, number - nearest) == (commitment if nearest < 0 else known[nearest])
+        if not good:
             return False
         known[number] = reveal
         if len(known) > self._KEPT:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from node.consensus.dagblocks import Accepted, DagBlock, Step, Tip, Undone
 from node.consensus.evidence import Judge
+from node.consensus.reveals import RevealChecker
 from node.consensus.slots import SlotClock
 from node.consensus.tables import Table
 from node.ledger import epochs, registry, rewards, staking
@@ -38,6 +39,7 @@ class SelectedChain:
         self._genesis = genesis
         self._parameters = parameters
         self._slots = slots
+        self._reveals = RevealChecker()
         self._undo: dict[int, tuple[DagBlock, DagBlock, list[Change]]] = {}  # height: block, its parent, its changes
 
     def commits(self, block: DagBlock) -> bool:
@@ -50,7 +52,8 @@ class SelectedChain:
         parent, header = self.tip, block.header
         assert header is not None
         parameters = self._parameters
-        judge = Judge(self._genesis, parameters.seats, self._slots, self.state, table_of)
+        oldest = header.slot - parameters.unbonding_slots
+        judge = Judge(self._genesis, parameters.seats, self._slots, self.state, table_of, self._reveals, oldest)
         context = Context(self.state, parameters, header.slot, judge)
         epoch, parents = self._slots.epoch_of(header.slot), self._slots.epoch_of(parent.slot)
         if epoch > parents:

@@ -132,7 +132,7 @@ def test_a_known_reveal_makes_the_next_cheap(monkeypatch: pytest.MonkeyPatch) ->
     steps: list[int] = []
     advance = module._advance
     chain = reveals(1)
-    preimages = [chain.preimage(number) for number in (60_000, 60_001)]
+    preimages = [chain.preimage(number) for number in (60_000, 60_001, 59_990)]
 
     def counted(value: bytes, count: int) -> bytes:
         steps.append(count)
@@ -144,3 +144,6 @@ def test_a_known_reveal_makes_the_next_cheap(monkeypatch: pytest.MonkeyPatch) ->
     assert checker.check(chain.commitment, 60_001, preimages[1])
     assert checker.check(chain.commitment, 60_001, preimages[1])
     assert steps == [60_001, 1]
+    assert checker.check(chain.commitment, 59_990, preimages[2])
+    assert not checker.check(chain.commitment, 59_980, preimages[2])
+    assert steps == [60_001, 1, 10, 10], "an older one follows from a newer one"
