@@ -52,7 +52,7 @@ def test_commands_attach_to_a_running_node(nexus: Run, running: dict[str, Any], 
     assert (status["running"], status["pid"], status["mode"]) == (True, running["pid"], "producing")
     assert status["total"]["nxt"] == "1000000"
     assert nexus("wallet", "send", savings, "1", "--yes", "--json").document["status"] == "done"
-    assert nexus("status", "--json").document["height"] == 1
+    assert nexus("status", "--json").document["height"] >= 1, "and blocks follow until it is final"
     result = nexus("node", "start", "--json")
     assert (result.status, result.error["code"]) == (1, "node_running")
     assert nexus("node", "verify", "--json").document["ok"] is True
@@ -152,8 +152,9 @@ def test_watching_goes_on_with_every_block(nexus: Run, running: dict[str, Any]) 
     assert child.stdout is not None
     assert json.loads(child.stdout.readline())["height"] == 0
     nexus("wallet", "faucet", "1")
-    heights = [json.loads(child.stdout.readline())["height"] for _ in range(2)]
-    assert heights[-1] == 1
+    heights = [json.loads(child.stdout.readline())["height"] for _ in range(3)]
+    assert heights == sorted(heights)
+    assert 1 <= heights[-1] <= 3, "its own block, and those that make it final"
     child.send_signal(signal.SIGINT)
     child.communicate(timeout=20)
     assert child.returncode == 130
@@ -167,11 +168,12 @@ def test_a_backup_becomes_a_profile_again(nexus: Run, solo: Path, savings: str, 
     nexus("wallet", "send", savings, "1", "--yes")
     file = tmp_path / "node.backup"
     made = nexus("node", "backup", file, "--json").document
-    assert (made["height"], made["with_key"]) == (1, False)
+    assert made["height"] >= 1
+    assert made["with_key"] is False
     assert file.stat().st_mode & 0o777 == 0o600
     assert nexus("node", "backup", file, "--json").error["code"] == "file_exists"
     assert nexus("node", "restore", file, "--json").error["code"] == "profile_exists"
-    assert nexus("node", "restore", file, "--profile", "copy", "--json").document["height"] == 1
+    assert nexus("node", "restore", file, "--profile", "copy", "--json").document["height"] == made["height"]
     assert nexus("node", "verify", "--profile", "copy", "--json").document["height"] == 1
     cut = tmp_path / "cut"
     cut.write_bytes(file.read_bytes()[:5000])
