@@ -41,13 +41,13 @@ def seat_of(engine: Engine, identity: bytes, slot: int) -> int | None:
 
 
 def is_busy(engine: Engine, waiting: bool) -> bool:
-    """Whether the network has something to do: a transaction waits here or in a block that no chain block has merged,
+    """Whether the network has something to do: a transaction waits here or in a block that the chain can still merge,
     or one was executed and is not final by the votes in the past of the tip."""
     if waiting or engine.busy_height > engine.view.final.height:
         return True
     tip = engine.chain.tip
     return any(
-        block.block is not None and block.block.transactions
+        block.block is not None and block.block.transactions and engine.may_merge(block)
         for block in (engine.by_index[index] for index in engine.dag.tips())
         if block is not tip
     )

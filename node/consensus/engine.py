@@ -644,6 +644,14 @@ class Engine:
                 coloured = trial
         return chosen, coloured
 
+    def may_merge(self, block: DagBlock) -> bool:
+        """Whether the limits allow a block that merges this one with the tip."""
+        try:
+            trial = self.dag.judge([self.chain.tip.index, block.index], MAX_MERGESET)
+        except (MergesetError, PrunedError):
+            return False
+        return self._depth_holds(trial, self.tip.slot + 1)
+
     def prune(self) -> list[DagBlock]:
         """Forget what no rule can ask about again (see `pruning_points`); returns the blocks that are gone."""
         root, base = self.pruning_points()
