@@ -185,7 +185,8 @@ class Engine:
         """Take a block that came in slot `now`.
 
         Raises BlockError or TransactionError for one that is invalid, or came too early ("early": it may come again);
-        nothing changed then. One whose parents are unknown is kept within bounds, and `missing` names them.
+        nothing changed then. Where the state had to move to judge it, it is in `rejected` instead. One whose parents
+        are unknown is kept within bounds, and `missing` names them.
         """
         progress = Progress()
         self._release()
@@ -204,7 +205,12 @@ class Engine:
             self._connect(block, now, progress)
         except (BlockError, TransactionError) as error:
             self._forbid(block.id, error, progress)
-            raise
+            if not (progress.undone or progress.applied):
+                raise
+            # To judge it the state went to its side branch: bring it back, and tell of that instead of raising.
+            progress.rejected.append((block.id, error))
+            self._resolve(progress)
+            return progress
         ready = self._orphans.ready(block.id, self.blocks)
         while ready:
             orphan, signed = ready.pop(0)
@@ -588,14 +594,14 @@ class Engine:
         self._busy = min(self._busy, self.chain.tip.height)
 
     def _apply(self, block: DagBlock, progress: Progress) -> None:
-        step = self.chain.apply(block, self.merged(block), self._table_of(block))
+        step = self.chain.apply(block, self.merged(block), self.table_of(block))
         if step.active_set is not None:
             self._active_sets[block.id] = step.active_set
         progress.applied.append(step)
         if step.receipts:
             self._busy = step.height
 
-    def _table_of(self, block: DagBlock) -> TableOf:
+    def table_of(self, block: DagBlock) -> TableOf:
         """For evidence in `block`: the table for children, in a slot, of a recent block of its chain."""
 
         def table_of(parent: bytes, slot: int) -> Table | None:

@@ -216,7 +216,7 @@ def execution_problems(database: ChainReader, engine: Engine) -> tuple[int, list
         for block in reversed(blocks):
             if not engine.chain.commits(block):
                 return 0, [f"block {block.height} commits to another state than the one before it"]
-            step = engine.chain.apply(block, engine.merged(block), engine._table_of(block))
+            step = engine.chain.apply(block, engine.merged(block), engine.table_of(block))
             executed = [
                 (item.transaction.txid, item.status == EXECUTED, item.reason, item.fee, engine.blocks[carrier].index)
                 for item, carrier in step.receipts
