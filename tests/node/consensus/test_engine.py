@@ -244,6 +244,22 @@ def test_what_could_not_be_executed_comes_again() -> None:
     assert bank.account(follower.engine.state, PAYERS[1].address)[1] == 1
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_mergeset_is_executed_in_its_order_and_a_blocks_own_transactions_last(seed: int) -> None:
+    follower = hear_all(in_order(seed))
+    engine, several = follower.engine, 0
+    for step in follower.steps:
+        order = [block.id for block, _ in engine.merged(step.block)]
+        keys = [engine.dag.key(engine.blocks[name].index) for name in order]
+        assert keys == sorted(keys), "ascending by blue work and id"
+        order.append(step.block.id)
+        for carriers in ([item.carrier for item in step.receipts], [item.carrier for item in step.skipped]):
+            assert [order.index(name) for name in carriers] == sorted(order.index(name) for name in carriers)
+        both = {item.carrier for item in step.receipts}, {item.carrier for item in step.skipped}
+        several += both[0] != {step.block.id} and step.block.id in both[1]
+    assert several > 2, "what a merged block carried was executed before the same in the block itself"
+
+
 def test_each_block_commits_to_the_state_of_its_selected_parent() -> None:
     follower = hear_all(in_order(SEEDS[0]))
     commitment = waves_of(initial_state(GENESIS)).commitment
@@ -274,7 +290,7 @@ def test_blocks_are_the_same_in_any_process() -> None:
         from tests.node.world import *
         genesis = small_genesis(stakes=(10**11,) * 7)
         network, alice = Network(genesis), Payer(genesis.hash, key(1))
-        for nonce in range(30):
+        for nonce in range(15):
             network.pass_slot(alice.pay_all(nonce, *((stranger(n % 9), 5) for n in range(40))))
         engine = network.nodes[0].engine
         print([block.id.hex() for block in network.blocks], encode_view(engine.view).hex(), engine.dag.tips())

@@ -417,7 +417,7 @@ def test_a_proof_from_another_network_proves_nothing(kind: int) -> None:
 
 
 @given(st.randoms(use_true_random=False))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_honest_behaviour_is_never_an_offence(random: Any) -> None:
     """Sleepers, partitions, reorganisations and late votes: nobody is accused."""
     network = Network(GENESIS)

@@ -84,6 +84,7 @@ def test_a_wrong_state_is_coloured_and_merged_but_never_selected() -> None:
 def test_what_is_built_on_a_wrong_state_is_not_selected_however_heavy(order: str) -> None:
     network = grown(6)
     bad = wrong_state(network)
+    network.pass_slot()
     branch, slot, commitment = [bad], network.slot, 1
     while len(branch) < 8:
         slot += 1
@@ -99,8 +100,10 @@ def test_what_is_built_on_a_wrong_state_is_not_selected_however_heavy(order: str
     for vote in network.votes:
         follower.hear(vote)
     engine, before = follower.engine, follower.engine.tip
+    tried = 0
     for block in branch if order == "as made" else branch[::-1]:
-        follower.hear(block)
+        tried += bool(follower.hear(block).undone)
+    assert tried == 1, "once known as wrong, nothing on it is even tried"
     assert all(engine.blocks[block.id].disqualified for block in branch)
     assert engine.tip == before
     heavy = engine.blocks[branch[-1].id].coloured.work
