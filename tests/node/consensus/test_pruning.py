@@ -172,6 +172,9 @@ def test_pruning_keeps_memory_flat() -> None:
                 engine.ballots.links,
             )
             sizes.append(max(len(item) for item in kept))
+            held = [*engine.chain.at.values(), *(block for seat in engine._seats.values() for block in seat)]
+            assert all(engine.by_index.get(block.index) is block for block in held), "nothing holds what is pruned"
+            assert engine._active_sets.keys() <= engine.blocks.keys()
     assert max(sizes[len(sizes) // 2 :]) < 220
     assert node.pruned > 100
 
