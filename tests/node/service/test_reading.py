@@ -23,11 +23,13 @@ async def test_what_a_crash_left_is_shown_as_it_is(place: Place, tmp_path: Path)
         await node.submit((waiting := payer.pay(1, stranger(1), 2 * NXT)).raw)
         crashed = place.image(tmp_path / "crashed")
         running = await node.account(sender), (await node.history((sender,))).transactions
+        height = node.engine.tip.height  # the payment's block, and maybe those that make it final
 
     async with read_only(crashed.paths, crashed.clock) as files:
         # The confirmed payment lies in the outbox still; it must not be counted twice.
         status = await files.status()
-        assert (status.mode, status.height, status.mempool_transactions) == ("read-only", 1, 1)
+        assert (status.mode, status.mempool_transactions) == ("read-only", 1)
+        assert 1 <= status.height <= height
         assert await files.account(sender) == running[0]
         assert [(item.txid, item.status) for item in (await files.history((sender,))).transactions] == [
             (item.txid, item.status) for item in running[1]
