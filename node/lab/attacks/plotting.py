@@ -20,7 +20,6 @@ _LONGEST_SECRET = 15  # blocks: with more, the network would find them all red
 _BEHIND = 3  # blocks: further back a secret chain is not held on to in the hope of luck
 _SETTLED_SLOTS = 30  # after the last payment, what there was is final
 _BEFORE_VOTES = 2  # of blue score: the filled seats are shown when the living are so far from voting again
-_LOTS = 200  # slots over which attackers compare draws
 
 
 class SelfishMining(Attack):
@@ -161,23 +160,35 @@ class WithheldReveals(Attack):
         reveal = (node.identity, epoch, node.operator.reveals.preimage(epoch - validator.first_epoch))
         without = Table(next_seed(view.table.seed, view.reveals), view.next_table.validators)
         with_it = Table(next_seed(view.table.seed, view.reveals | {reveal}), view.next_table.validators)
-        return self._seats(with_it, slot) >= self._seats(without, slot)
+        # What is drawn when this epoch ends is the next table first, and rules the epoch after that.
+        return self._seats(with_it, epoch + 2)[0] >= self._seats(without, epoch + 2)[0]
 
-    def _seats(self, table: Table, slot: int) -> int:
-        return sum(
-            table.leader(later, seat) in self._ids
-            for later in range(slot, slot + _LOTS)
-            for seat in range(self.network.genesis.parameters.seats)
-        )
+    def _seats(self, table: Table, epoch: int) -> tuple[int, int]:
+        """Seats of an epoch that a table gives the attackers, and all that somebody fills."""
+        parameters = self.network.genesis.parameters
+        first = epoch * parameters.epoch_slots
+        leaders = [
+            leader
+            for slot in range(first, first + parameters.epoch_slots)
+            for seat in range(parameters.seats)
+            if (leader := table.leader(slot, seat)) is not None
+        ]
+        return sum(leader in self._ids for leader in leaders), len(leaders)
 
     def findings(self) -> dict[str, Any]:
-        """How many seats the attackers' draws gave them, over the tables that the observer's chain had."""
+        """How many seats attackers had in epochs that tables drawn in this run ruled, on the observer's chain."""
         engine = self.network.observer.engine
-        tables = {block.view.table.hash: block.view.table for block in engine.blocks.values() if block.view is not None}
-        drawn = list(tables.values())[1:]  # the first table is the genesis's
-        seats = _LOTS * self.network.genesis.parameters.seats * len(drawn)
-        won = sum(self._seats(table, 0) for table in drawn)
-        return {"tables_drawn": len(drawn), "seats_percent": round(100 * won / seats, 2) if seats else 0.0}
+        ruling: dict[int, Table] = {}
+        for block in engine.selected(engine.chain.tip):
+            if block.view is not None and block.view.table.seed != self.network.genesis.hash:
+                ruling[engine.slots.epoch_of(block.slot)] = block.view.table
+        counts = [self._seats(table, epoch) for epoch, table in sorted(ruling.items())]
+        won, seats = sum(count[0] for count in counts), sum(count[1] for count in counts)
+        return {
+            "epochs": len(counts),
+            "seats": seats,
+            "seats_percent": round(100 * won / seats, 2) if seats else 0.0,
+        }
 
 
 class _Grinding(Behaviour):
