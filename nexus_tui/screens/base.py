@@ -55,7 +55,8 @@ class MainScreen(Screen[None]):
             self._changed(self.nexus.view)
 
     def _changed(self, view: View) -> None:
-        if self.is_current and self.is_mounted:
+        # an app that ends while this screen opens takes its widgets away before the screen hears of it
+        if self.is_current and self.is_mounted and self.app.is_running:
             self.query_one(Masthead).show(view)
             self.show(view)
             self.refresh_bindings()

@@ -175,7 +175,7 @@ class DagScreen(MainScreen):
     def on_resize(self) -> None:
         """Another width has room for other words, and for the inspector."""
         if self.is_mounted:
-            self.call_after_refresh(lambda: self.show(self.nexus.view))
+            self.call_after_refresh(lambda: self._changed(self.nexus.view))
 
     def _inspect_soon(self, block: DagBlockSummary | None) -> None:
         """Read the chosen block for the pane beside the drawing, once the cursor rests."""
