@@ -177,15 +177,14 @@ async def test_contacts_warn_of_look_alikes(world: Any, home: Any, until: Any) -
     await pilot.pause()
     assert "not an address" in shown(app, "#address-note")
     await pilot.click("#yes")
-    await pilot.pause(0.25)
-    assert app.focused.id == "address"
+    await until(pilot, lambda: app.focused is not None and app.focused.id == "address")
     assert app.screen.query_one("#name").value
     from node.encoding.address import Address
 
     app.screen.query_one("#address").value = Address.from_raw(bytes([0]) + bytes([0x99]) * 20).text("tnxt")
     await pilot.click("#yes")
     await until(pilot, lambda: type(app.screen).__name__ == "Question")
-    assert app.focused.id == "cancel"
+    await until(pilot, lambda: app.focused is not None and app.focused.id == "cancel")
     await pilot.click("#yes")
     await until(pilot, lambda: len(world.contacts.list()) == 4)
 
