@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cached_property
 from hashlib import blake2b
 from typing import NamedTuple, cast
 
 from node.consensus.tables import Table
-from node.consensus.votes import Vote, VoteError
+from node.consensus.votes import Vote
 from node.encoding.canonical import Value, pack
 from node.encoding.hashing import tagged_hash
 from node.light.waves import SILENCE, superpose, wave
@@ -205,23 +205,3 @@ def names(vote: Vote, source: Checkpoint, target: Checkpoint) -> bool:
 def preceding_justified(number: int, justified: Iterable[int]) -> bool:
     """Whether one of the three checkpoints before `number` is justified."""
     return any(number - _LOOK_BACK <= item < number for item in justified)
-
-
-Votes = Mapping[bytes, Vote]
-"""Votes of one link by voter."""
-
-__all__ = [
-    "SILENT_BLOCKS",
-    "Checkpoint",
-    "Link",
-    "Target",
-    "VoteError",
-    "Votes",
-    "names",
-    "pattern_digest",
-    "preceding_justified",
-    "quorum",
-    "spectral_quorum",
-    "stands_in_tables",
-    "voter_key",
-]
