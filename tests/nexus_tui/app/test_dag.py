@@ -82,11 +82,10 @@ async def test_moving_stops_following_and_f_takes_it_up(
         assert "stopped (f follows)" in facts(app)
         assert chosen.hex()[:4] in drawn(app)
         world.node.grow()
-        await until(pilot, lambda: len(app.view.dag.blocks) > 60)
+        await until(pilot, lambda: app.view.dag.tip == world.node.growing.tips[0])
         assert app.screen.chosen == chosen, "the cursor stays while blocks arrive"
         await pilot.press("f")
-        await pilot.pause()
-        assert app.screen.chosen == world.node.growing.tips[0]
+        await until(pilot, lambda: app.screen.chosen == world.node.growing.tips[0])
         assert "following" in facts(app)
         await pilot.press(older, newer, newer)
         await pilot.pause()
