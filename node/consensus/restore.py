@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, cast
 
-from node.consensus.ballots import Ballots
 from node.consensus.blocks import Block, Header
 from node.consensus.dagblocks import DagBlock
 from node.consensus.engine import Engine
 from node.consensus.finality import Checkpoint, Link, Target
 from node.consensus.ghostdag import Coloured, Ghostdag
-from node.consensus.selected import SelectedChain
 from node.consensus.tables import Table
 from node.consensus.view import Fresh, View
 from node.consensus.votes import Vote, VoteVerdicts
@@ -91,12 +89,12 @@ def restore(
     vote_verdicts: VoteVerdicts | None = None,
 ) -> Engine:
     """The engine as it was. Raises ValueError, KeyError or TypeError where what is stored contradicts itself."""
-    engine = Engine(genesis, state, waves, verdicts, vote_verdicts)
-    engine.adopt_active_sets(kept.active_sets)
     blocks = iter(kept.blocks)
     first = next(blocks)
     root = _dag_block(first, genesis.hash)
-    engine.dag = Ghostdag(genesis.parameters.ghostdag_k, root.id, root.coloured, _twin(root))
+    dag = Ghostdag(genesis.parameters.ghostdag_k, root.id, root.coloured, _twin(root))
+    engine = Engine(genesis, dag, verdicts, vote_verdicts)
+    engine.active_sets.update(kept.active_sets)
     engine.know(root)
     if first.at == kept.base:
         root.view = decode_view(kept.view)
@@ -111,7 +109,7 @@ def restore(
         if selected is not None and selected.view is not None:
             block.view = _view_after(engine, selected.view, block)
     tip = engine.blocks[kept.tip]
-    engine.chain = SelectedChain(engine.genesis_hash, engine.parameters, engine.slots, state, waves, tip)
+    engine.stand_at(tip, state, waves)
     undo = {}
     for block_ in engine.selected(tip):
         if block_.height not in kept.undo:
@@ -119,8 +117,6 @@ def restore(
         undo[block_.height] = (block_, engine.by_index[block_.coloured.selected], kept.undo[block_.height])
     engine.chain.remember(undo)
     engine.chain.at.update((block.height, block) for block in engine.selected(tip))
-    view = tip.known_view
-    engine.ballots = Ballots(engine.views, view.final, engine.header_of, engine.extends)
     engine.take_up(kept.links, kept.busy)
     return engine
 

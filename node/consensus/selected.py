@@ -28,13 +28,21 @@ class SelectedChain:
     """State, waves and the steps that can still be undone."""
 
     def __init__(
-        self, genesis: bytes, parameters: Parameters, slots: SlotClock, state: State, waves: StateWaves, tip: DagBlock
+        self,
+        genesis: bytes,
+        parameters: Parameters,
+        slots: SlotClock,
+        state: State,
+        waves: StateWaves,
+        tip: DagBlock,
+        at: dict[int, DagBlock],
     ) -> None:
         """`state` and `waves` are those after `tip`; `genesis` is the network's hash."""
         self.state = state
         self.waves = waves
         self.tip = tip
-        self.at: dict[int, DagBlock] = {tip.height: tip}
+        self.at = at
+        self.at[tip.height] = tip
         """The blocks of the chain by height, as far as it is kept."""
         self._genesis = genesis
         self._parameters = parameters

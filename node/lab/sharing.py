@@ -80,8 +80,15 @@ class SharedChain(SelectedChain):
 def share(engine: Engine, executed: dict[bytes, Executed], first: Sequence[bytes] | None) -> list[bytes]:
     """Let an engine at its genesis share execution; `first` are the waves of the genesis, if they are known already."""
     waves = first or [engine.waves[bucket] for bucket in range(BUCKETS)]
+    chain = engine.chain
     engine.chain = SharedChain(
-        engine.genesis_hash, engine.parameters, engine.slots, engine.state, SharedWaves(waves), engine.chain.tip
+        engine.genesis_hash,
+        engine.parameters,
+        engine.slots,
+        chain.state,
+        SharedWaves(waves),
+        chain.tip,
+        chain.at,
     )
     engine.chain.executed = executed
     return list(waves)

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from node.consensus import duties, engine
+from node.consensus import duties, judging
 from node.consensus.blocks import Block
 from node.consensus.engine import Engine
 from node.consensus.ghostdag import Ghostdag
@@ -180,8 +180,8 @@ def speed() -> None:
     parts = Parts()
     for name, owner, attribute in (
         ("parsing", Block, "decode"),
-        ("signatures of blocks", engine, "verify"),
-        ("wave signature", engine, "wave_signature"),
+        ("signatures of blocks", judging, "verify"),
+        ("wave signature", judging, "wave_signature"),
         ("colouring", Ghostdag, "judge"),
         ("tables and votes", Views, "advance"),
         ("  of it signatures of votes", Views, "is_good"),

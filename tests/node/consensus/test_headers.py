@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.consensus import duties
-from node.consensus import engine as engine_module
+from node.consensus import judging as judging_module
+from node.consensus import merging as merging_module
 from node.consensus import reveals as reveals_module
 from node.consensus import view as view_module
 from node.consensus.blocks import MAX_PARENTS, Block, BlockError, Header, body_root
 from node.consensus.dagblocks import Progress
-from node.consensus.engine import MAX_MERGESET
 from node.consensus.ghostdag import Ghostdag
 from node.consensus.selected import SelectedChain
 from node.consensus.votes import MAX_VOTES, Vote, VoteVerdicts
@@ -133,9 +133,9 @@ def dear(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         monkeypatch.setattr(owner, name, counted)
 
-    watch(engine_module, "verify", "signature")
-    watch(engine_module, "wave_signature", "wave")
-    watch(engine_module, "body_root", "root")
+    watch(judging_module, "verify", "signature")
+    watch(judging_module, "wave_signature", "wave")
+    watch(judging_module, "body_root", "root")
     watch(reveals_module.RevealChecker, "check", "reveal")
     watch(Ghostdag, "judge", "colour")
     watch(Verdicts, "good", "transaction")
@@ -441,11 +441,11 @@ def test_another_state_is_no_rule_of_form() -> None:
 
 
 def test_a_block_merges_no_more_than_its_mergeset_allows(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert MAX_MERGESET == 180
+    assert merging_module.MAX_MERGESET == 180
     here = Here()
-    monkeypatch.setattr(engine_module, "MAX_MERGESET", 1)
+    monkeypatch.setattr(merging_module, "MAX_MERGESET", 1)
     refused(here, here.honest, "big_mergeset")
-    monkeypatch.setattr(engine_module, "MAX_MERGESET", 2)
+    monkeypatch.setattr(merging_module, "MAX_MERGESET", 2)
     other = Here()
     assert other.engine.add(other.honest, other.slot).added
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from node.consensus import engine as engine_module
+from node.consensus import merging as merging_module
 from node.consensus import orphans
 from node.consensus.blocks import Block, BlockError
-from node.consensus.engine import LATE_SLOTS, MAX_TWINS, Engine
+from node.consensus.engine import MAX_TWINS, Engine
+from node.consensus.forkchoice import LATE_SLOTS
 from node.consensus.view import Clauses
 from node.encoding.amounts import SUPPLY
 from node.ledger import bank
@@ -366,7 +367,7 @@ def test_a_producer_keeps_its_mergeset_small(monkeypatch: pytest.MonkeyPatch) ->
         network.pass_slot()
     engine = network.nodes[0].engine
     assert len(engine.parents(network.slot + 1)[0]) == 2
-    monkeypatch.setattr(engine_module, "MAX_MERGESET", 1)
+    monkeypatch.setattr(merging_module, "MAX_MERGESET", 1)
     chosen, coloured = engine.parents(network.slot + 1)
     assert [block.id for block in chosen] == [engine.tip.id]
     assert coloured.selected == engine.chain.tip.index

@@ -101,7 +101,7 @@ class Node:
             view=encode_view(base.known_view),
             tip=old.tip.id,
             undo={height: changes for height, changes in self.undo.items() if height > final.height},
-            active_sets={name: active for name, active in old._active_sets.items() if name in old.blocks},
+            active_sets={name: active for name, active in old.active_sets.items() if name in old.blocks},
             links=[link for link in self.links if link.target.number >= final.number],
             busy=old.busy_height,
         )
@@ -166,15 +166,15 @@ def test_pruning_keeps_memory_flat() -> None:
                 engine.dag.coloured,
                 engine.chain.at,
                 engine.chain._undo,
-                engine._seats,
-                engine._active_sets,
+                engine._known._seats,
+                engine.active_sets,
                 engine.ballots.targets,
                 engine.ballots.links,
             )
             sizes.append(max(len(item) for item in kept))
-            held = [*engine.chain.at.values(), *(block for seat in engine._seats.values() for block in seat)]
+            held = [*engine.chain.at.values(), *(block for seat in engine._known._seats.values() for block in seat)]
             assert all(engine.by_index.get(block.index) is block for block in held), "nothing holds what is pruned"
-            assert engine._active_sets.keys() <= engine.blocks.keys()
+            assert engine.active_sets.keys() <= engine.blocks.keys()
     assert max(sizes[len(sizes) // 2 :]) < 220
     assert node.pruned > 100
 

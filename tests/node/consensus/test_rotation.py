@@ -54,7 +54,7 @@ def test_tables_turn_at_the_first_block_of_an_epoch_if_something_new_is_final() 
             rotations += 1
             assert after.rotation == block.height
             assert after.table is before.next_table
-            active = engine._active_set(before.final.checkpoint.block)
+            active = engine.active_sets.get(before.final.checkpoint.block)
             assert active is not None
             assert after.next_table.validators == active
         else:

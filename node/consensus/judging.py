@@ -1,0 +1,127 @@
+"""Judging a block in stages, from cheap to dear (protocol section 4): form, seat, signature, reveal, parents, body,
+wave signature, the signatures of its transactions. What is found here is invalid for ever, unlike a wrong state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from node.consensus.blocks import Block, BlockError, Header, body_root
+from node.consensus.dagblocks import DagBlock
+from node.consensus.ghostdag import Coloured
+from node.consensus.merging import Merging
+from node.consensus.reveals import RevealChecker
+from node.consensus.slots import SlotClock
+from node.consensus.tables import Table
+from node.consensus.view import View
+from node.encoding.address import P256
+from node.ledger import registry
+from node.ledger.parameters import Parameters
+from node.ledger.quotes import static_fee
+from node.ledger.signatures import Verdicts, verify
+from node.ledger.staking import Validator
+from node.ledger.types import SignedTransaction, TransactionError
+from node.light.signature import wave_signature
+
+OTHER_BODY = "bad_body_root"
+_INVALID_KEPT = 4_096
+
+
+class Judging:
+    """The rules of one network, and the memory of what broke them."""
+
+    def __init__(
+        self, genesis: bytes, parameters: Parameters, slots: SlotClock, merging: Merging, verdicts: Verdicts
+    ) -> None:
+        """`genesis` is the network's hash."""
+        self._genesis = genesis
+        self._parameters = parameters
+        self._slots = slots
+        self._merging = merging
+        self._verdicts = verdicts
+        self._reveals = RevealChecker()
+        self._invalid: dict[bytes, str] = {}  # and the rule that each breaks
+
+    def remember_invalid(self, block: bytes, rule: str) -> None:
+        """A block that broke a rule is refused at once when it comes again, and so is what names it."""
+        self._invalid[block] = rule
+        if len(self._invalid) > _INVALID_KEPT:
+            del self._invalid[next(iter(self._invalid))]
+
+    def check_form(self, block: Block, now: int) -> None:
+        """What the header alone shows in slot `now`. Raises BlockError, "early" for one that may come again."""
+        header = block.header
+        if block.id in self._invalid:
+            raise BlockError(self._invalid[block.id], "The block was refused before.")
+        if header.genesis != self._genesis:
+            raise BlockError("other_network", "The block belongs to another network.")
+        if header.slot > now + 1:
+            raise BlockError("future_slot", f"The slot {header.slot} has not begun; it is slot {now} now.")
+        if header.slot == now + 1:
+            raise BlockError("early", f"The slot {header.slot} begins next; the block may come again then.")
+        if any(parent in self._invalid for parent in header.parents):
+            raise BlockError("bad_parents", "The block names an invalid block as its parent.")
+
+    def check_orphan(self, block: Block, view: View) -> bytes:
+        """An orphan costs memory, so it must be signed by somebody whom the tip's tables know; returns his key.
+
+        Its body must be its own: another one would keep the right one out.
+        """
+        header = block.header
+        validator = view.table.validator(header.creator) or view.next_table.validator(header.creator)
+        if validator is None:
+            raise BlockError("unknown_creator", "The block's parents are not here, and its creator is no validator.")
+        _check_signature(header, validator)
+        _check_body_root(block)
+        return validator.consensus_key
+
+    def judge(self, block: Block, parents: Sequence[DagBlock], table: Table, signed: bytes) -> Coloured:
+        """Everything about a block that its past decides; returns its colouring. Raises BlockError, TransactionError.
+
+        `table` is the one of its chain for its slot; `signed` the key by which its signature was found good before.
+        """
+        header = block.header
+        validator = self._check_seat(header, table)
+        number = self._slots.epoch_of(header.slot) - validator.first_epoch
+        if signed != validator.consensus_key:
+            _check_signature(header, validator)
+        if not self._reveals.check(validator.reveal_commitment, number, header.reveal):
+            raise BlockError("bad_reveal", "The block does not carry its epoch's reveal.")
+        coloured = self._merging.judge(header, parents)
+        _check_body_root(block)
+        for transaction in block.transactions:
+            registry.check_payload(transaction.body)  # before anything is counted from it
+        offered = sum(static_fee(self._parameters, item.body) for item in block.transactions)
+        if header.wave != wave_signature(header.unwaved(), header.region, offered.bit_length(), header.slot):
+            raise BlockError("bad_wave", "The wave signature is not the one of this header and body.")
+        for transaction in block.transactions:
+            self.check_transaction(transaction)
+        return coloured
+
+    def check_transaction(self, transaction: SignedTransaction) -> None:
+        """Everything about a transaction that needs no state. Raises TransactionError."""
+        if transaction.body.genesis != self._genesis:
+            raise TransactionError("other_network", "The transaction was signed for another network.")
+        registry.check_payload(transaction.body)
+        if not self._verdicts.good(transaction):
+            raise TransactionError("bad_signature", "The transaction's signature is not its key's.")
+
+    def _check_seat(self, header: Header, table: Table) -> Validator:
+        """Creator, seat and region by the table of the block's chain."""
+        validator = table.validator(header.creator)
+        if validator is None:
+            raise BlockError("unknown_creator", "The block's creator is no validator.")
+        if header.seat >= self._parameters.seats or table.leader(header.slot, header.seat) != header.creator:
+            raise BlockError("bad_seat", "The block's creator does not lead that seat.")
+        if header.region != table.regions[header.creator]:
+            raise BlockError("bad_region", "The block does not shine in its creator's region.")
+        return validator
+
+
+def _check_signature(header: Header, validator: Validator) -> None:
+    if not verify(P256, validator.consensus_key, header.signing_hash(), header.signature):
+        raise BlockError("bad_signature", "The block is not signed by its creator.")
+
+
+def _check_body_root(block: Block) -> None:
+    if block.header.body_root != body_root(block.transactions, block.votes):
+        raise BlockError(OTHER_BODY, "The body is not the one that the header commits to.")
