@@ -237,12 +237,12 @@ def _drawing(view: DagView) -> list[str]:
     return [*picture.text(), "", *_wrapped(legend(marks), WIDTH)]
 
 
-def _wrapped(pieces: list[str], width: int) -> list[str]:
+def _wrapped(pieces: list[str], width: int, gap: str = "   ") -> list[str]:
     lines = [""]
     for piece in pieces:
-        if lines[-1] and len(lines[-1]) + 3 + len(piece) > width:
+        if lines[-1] and len(lines[-1]) + len(gap) + len(piece) > width:
             lines.append("")
-        lines[-1] += f"{'   ' if lines[-1] else ''}{piece}"
+        lines[-1] += f"{gap if lines[-1] else ''}{piece}"
     return lines
 
 
@@ -264,6 +264,7 @@ def _block_lines(view: DagBlockView, prefix: str) -> list[str]:
 
 def _finality_lines(view: FinalityView, network: NetworkInfo) -> list[str]:
     from nexus_tui.drawing.facts import lag_words, percent
+    from nexus_tui.drawing.words import rule_reason
 
     if not view.checkpoints and view.final is None:
         return ["Nothing is final yet: the first checkpoint comes after some blocks."]
@@ -277,6 +278,8 @@ def _finality_lines(view: FinalityView, network: NetworkInfo) -> list[str]:
     if view.checkpoints:
         lines += ["", *table((_checkpoint_row(each) for each in view.checkpoints), right=frozenset({0, 1, 3}))]
         newest = view.checkpoints[0]
+        if reason := rule_reason(newest):
+            lines += ["", *_wrapped(reason.split(), WIDTH, " ")]
         regions = [share for share in newest.spectral if share.stake]
         if regions:
             lines += ["", f"Votes for checkpoint {newest.number} by region:"]
@@ -298,11 +301,12 @@ def _position(view: CheckpointView | None) -> str:
 
 def _checkpoint_row(view: CheckpointView) -> tuple[str, ...]:
     from nexus_tui.drawing.facts import counted, percent
+    from nexus_tui.drawing.words import rule_words
 
     height = "" if view.height is None else str(view.height)
     if not view.number:
         return ("0", height, "final", "", "", "genesis", view.block.hex()[:16])
-    how = "stake alone" if view.stake_alone else "stake and regions"
+    how = rule_words(view)
     voted = f"{percent(view.stake_voted, view.stake_total)} of stake"
     return (str(view.number), height, view.status, voted, counted(view.voters, "voter"), how, view.block.hex()[:16])
 

@@ -49,7 +49,9 @@ def checkpoint_document(view: CheckpointView | None) -> dict[str, Any] | None:
             {"region": share.region, "stake": amount(share.stake), "voted": amount(share.voted)}
             for share in view.spectral
         ],
-        "stake_alone": view.stake_alone,
+        "stake_alone": view.rule != "regions",
+        "rule": view.rule,
+        "absent": view.absent,
         "pattern": view.pattern.hex(),
     }
 

@@ -11,6 +11,7 @@ from nexus_tui.dialogs.base import Dialog
 from nexus_tui.dialogs.confirm import Facts, Rows
 from nexus_tui.drawing.facts import lag_words, percent
 from nexus_tui.drawing.marks import choose
+from nexus_tui.drawing.words import rule_reason
 from nexus_tui.format import address_text, short
 from nexus_tui.sanitize import sanitize
 from nexus_tui.widgets.line import Line
@@ -53,6 +54,8 @@ class FinalityDialog(Dialog[None]):
             if regions:
                 yield Line(f"VOTES FOR {newest.number:,} BY REGION", classes="title gap")
                 yield Facts([(sanitize(share.region, 8), self._bar(share)) for share in regions])
+            if reason := rule_reason(newest):
+                yield Line(reason, classes="muted gap")
         if view.validators:
             yield Line("VALIDATORS", classes="title gap")
             yield Facts(
@@ -96,5 +99,5 @@ def _checkpoint(view: CheckpointView) -> str:
     if not view.number:
         return "final: the genesis, which everybody trusts"
     height = "" if view.height is None else f"block {view.height:,}, "
-    how = ", by stake alone" if view.stake_alone else ""
+    how = ", by stake alone" if view.rule != "regions" else ""
     return f"{sanitize(view.status, 12)}: {height}{percent(view.stake_voted, view.stake_total)} of stake{how}"

@@ -54,6 +54,23 @@ def final_words(final: CheckpointView | None) -> str:
     return "final" if final is None or final.height is None else f"final {final.height:,}"
 
 
+def rule_words(view: CheckpointView) -> str:
+    """Who was asked for a checkpoint, short."""
+    return "stake and regions" if view.rule == "regions" else "stake alone"
+
+
+def rule_reason(view: CheckpointView) -> str:
+    """Why the regions were not asked for a checkpoint, and who was left out; "" where nothing is to be said."""
+    reason = {
+        "few_regions": "Stake alone counts here: regions are asked once four of them hold four validators each.",
+        "pause": "Stake alone counts here: none of the three checkpoints before was justified in time.",
+    }.get(view.rule, "")
+    if view.absent:
+        plural = "validator does" if view.absent == 1 else "validators do"
+        reason += f" After a long silence {view.absent} {plural} not count."
+    return reason.strip()
+
+
 def legend(marks: Marks, lines: bool = True) -> list[str]:
     """The signs and their meaning, a piece of text each; `lines`: those of lines too."""
     regions = [f"{marks.node(region, 'blue')} {region}" for region in REGIONS]

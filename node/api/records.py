@@ -207,8 +207,10 @@ class RegionShare:
 class CheckpointView:
     """A checkpoint of the selected chain (protocol section 5).
 
-    `status` is "waiting", "justified" or "final". `stake_alone` means that its regions were not asked, because too few
-    of them hold four validators or because none of the three checkpoints before it was justified in its own past.
+    `status` is "waiting", "justified" or "final". `rule` is who is asked for it: "regions" (two thirds of the stake and
+    the regions), or stake alone because fewer than four regions hold four validators ("few_regions") or none of the
+    three checkpoints before it was justified in its own past ("pause"). `absent` counts the validators that a long
+    silence leaves out.
     `pattern` is the digest (32 bytes) of the superposition of the votes' waves, empty before it is justified.
     """
 
@@ -222,7 +224,8 @@ class CheckpointView:
     stake_total: int
     voters: int
     spectral: tuple[RegionShare, ...]
-    stake_alone: bool
+    rule: str
+    absent: int
     pattern: bytes
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from node.api.records import CheckpointView, FinalityView, RegionShare, ValidatorView
 from node.consensus.engine import Engine
-from node.consensus.finality import Target, pattern_digest
+from node.consensus.finality import Target, pattern_digest, spectral_quorum
 from node.consensus.view import link_of
 from node.consensus.votes import Vote
 from node.ledger import staking
@@ -82,9 +82,17 @@ def _checkpoint(engine: Engine, target: Target) -> CheckpointView:
         stake_total=table.total_stake,
         voters=len(votes),
         spectral=tuple(shares),
-        stake_alone=target.stake_alone,
+        rule=_rule(target),
+        absent=len(target.absent),
         pattern=pattern,
     )
+
+
+def _rule(target: Target) -> str:
+    """Who is asked for a checkpoint: where no vote at all satisfies the regions, too few of them are full."""
+    if spectral_quorum(frozenset(), target.table, target.absent):
+        return "few_regions"
+    return "pause" if target.stake_alone else "regions"
 
 
 def _validators(engine: Engine) -> tuple[ValidatorView, ...]:

@@ -148,7 +148,8 @@ class Dag:
                 RegionShare(region, 200 * 10**9, (200 if place < 5 else 60) * 10**9)
                 for place, region in enumerate(REGIONS)
             ),
-            stake_alone=False,
+            rule="regions",
+            absent=0,
             pattern=hashlib.sha256(b"pattern %d" % number).digest() if status != "waiting" else b"",
         )
 

@@ -145,6 +145,7 @@ async def test_walking_back_reads_older_blocks_to_the_very_first(world: Any, unt
         assert app.screen.chosen == world.node.growing.tips[0]
 
 
+@pytest.mark.slow
 async def test_newer_blocks_are_found_behind_a_long_silence(world: Any, until: Any) -> None:
     dag = world.node.growing = Dag(150)
     old = set(dag.chain[:40])
@@ -155,12 +156,12 @@ async def test_newer_blocks_are_found_behind_a_long_silence(world: Any, until: A
         await opened(pilot, until)
         await app.screen._go_to(next(iter(old)))
         await until(pilot, lambda: app.view.dag.blocks[-1].slot < 10**6)
-        for _ in range(100):
+        for _ in range(1_000):  # each look reaches twice as far, and there are two looks a second
             await pilot.press("pageup")
             await pilot.pause(0.03)
             if app.screen.following:
                 break
-        assert app.screen.chosen == dag.tips[0]
+        await until(pilot, lambda: app.screen.chosen == dag.tips[0])
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
@@ -271,6 +272,20 @@ async def test_finality_names_checkpoints_regions_and_validators(world: Any, unt
         await until(pilot, lambda: type(app.screen).__name__ == "FinalityDialog")
         said = "\n".join(str(box.shown) for box in app.screen.query("Facts"))
         for words in ("checkpoint 57", "justified:", "Violet", "100 %", "30 %", "excluded for good", "1,000.00"):
+            assert words in said, words
+
+
+async def test_finality_by_stake_alone_says_why(world: Any, until: Any) -> None:
+    finality = world.node.growing.finality()
+    checkpoints = tuple(replace(each, rule="few_regions", absent=1) for each in finality.checkpoints)
+    world.node.growing.finality = lambda: replace(finality, checkpoints=checkpoints)
+    app = world.app()
+    async with app.run_test(size=(44, 28)) as pilot:
+        await opened(pilot, until)
+        await pilot.press("v")
+        await until(pilot, lambda: type(app.screen).__name__ == "FinalityDialog")
+        said = " ".join(str(line.shown) for line in app.screen.query("Line"))
+        for words in ("by stake alone", "four of them hold four validators", "1 validator does not count"):
             assert words in said, words
 
 

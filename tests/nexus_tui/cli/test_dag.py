@@ -153,6 +153,25 @@ def test_finality_says_who_voted(nexus: Run, node: Node) -> None:
     assert f"{document['lag_slots']} slots" in text
 
 
+@pytest.mark.parametrize(
+    ("rule", "absent", "said"),
+    [
+        ("few_regions", 0, "regions are asked once four of them hold four validators"),
+        ("pause", 0, "none of the three checkpoints before was justified"),
+        ("regions", 2, "After a long silence 2 validators do not count"),
+    ],
+)
+def test_finality_says_who_was_asked(nexus: Run, node: Node, rule: str, absent: int, said: str) -> None:
+    finality = node.dag_now.finality()
+    checkpoints = tuple(replace(each, rule=rule, absent=absent) for each in finality.checkpoints)
+    node.dag_now.finality = lambda: replace(finality, checkpoints=checkpoints)
+    newest = nexus("dag", "finality", "--json").document["checkpoints"][0]
+    assert (newest["rule"], newest["stake_alone"], newest["absent"]) == (rule, rule != "regions", absent)
+    text = nexus("dag", "finality").out
+    assert said in " ".join(text.split())
+    assert ("stake alone" in text, "stake and regions" in text) == (rule != "regions", rule == "regions")
+
+
 def test_export_goes_to_standard_output_or_to_a_new_file(nexus: Run, node: Node, tmp_path: Path) -> None:
     blocks = node.dag_now.blocks()
     assert nexus("dag", "export", "--format", "dot").out.count(" -> ") == sum(len(block.parents) for block in blocks)

@@ -44,9 +44,9 @@ STATUS = Status(
 SUMMARY = BlockSummary(b"i" * 32, 9, 8, 7, b"c" * 21, "Violet", 6, 5, 4, 3)
 
 CHECKPOINT = CheckpointView(
-    3, b"i" * 32, 8, 9, b"h" * 32, "final", 70, 100, 5, (RegionShare("Violet", 60, 50),), False, b"p" * 32
+    3, b"i" * 32, 8, 9, b"h" * 32, "final", 70, 100, 5, (RegionShare("Violet", 60, 50),), "regions", 0, b"p" * 32
 )
-WAITING = CheckpointView(4, b"j" * 32, 9, None, b"k" * 32, "waiting", 0, 100, 0, (), True, b"")
+WAITING = CheckpointView(4, b"j" * 32, 9, None, b"k" * 32, "waiting", 0, 100, 0, (), "few_regions", 2, b"")
 DAG_BLOCK = DagBlockSummary(
     b"i" * 32, (b"p" * 32, b"q" * 32), 8, 1, b"c" * 21, "Violet", 7, None, "red", False, True, 2, 1, False, 5
 )

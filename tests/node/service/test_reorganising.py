@@ -85,6 +85,7 @@ async def test_parallel_blocks_are_followed_to_finality(town: Town) -> None:
         assert len(await node.find_blocks(side.id.hex()[:1])) <= 16
         finality = await node.finality()
         assert finality.final == dag.final
+        assert {item.rule for item in finality.checkpoints} == {"few_regions"}, "four validators fill no four regions"
         assert len(finality.validators) == 4
         assert sum(item.blocks for item in finality.validators) == len(dag.blocks)
         assert {item.stake for item in finality.validators} == {1_000 * 10**8}
@@ -232,3 +233,12 @@ async def test_pruning_keeps_the_node_small_and_the_history_whole(tmp_path: Path
         await hear(node, town.pass_slots(5))
         assert node.engine.tip == town.network.nodes[0].engine.tip
         assert (await node.verify()).ok
+
+
+async def test_with_four_full_regions_they_are_asked(tmp_path: Path) -> None:
+    town = Town(tmp_path / "town", validators=24)
+    async with town.node() as node:
+        await hear(node, town.pass_slots(20, town.payment()))
+        checkpoints = (await node.finality()).checkpoints
+        assert "regions" in {item.rule for item in checkpoints if item.number}
+        assert "few_regions" not in {item.rule for item in checkpoints}
