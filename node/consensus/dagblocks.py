@@ -15,14 +15,27 @@ from node.ledger.state import Change
 from node.ledger.types import TransactionError
 
 
+class Debt(NamedTuple):
+    """What a chain owes for its late blocks: on-time blocks above them (protocol section 4, "Fork choice").
+
+    The newest late block lies at `height` and came in slot `since`; `vouchers` are the creators of on-time blocks above
+    it so far. `work` is the blue work of the chain where it owed nothing yet.
+    """
+
+    height: int
+    work: int
+    since: int
+    vouchers: frozenset[bytes]
+
+
 class DagBlock:
     """A block of the DAG.
 
     `block` is None for the genesis, and once nothing can ask for its transactions any more (below the final block).
     `view` is None far below the final block, where none is kept; `height` is that on its own selected chain.
 
-    `late` and `debt` are this node's own: the block arrived late, and the creators of late blocks on its chain that no
-    on-time block of another creator has covered yet (protocol section 4, "Fork choice").
+    `late` and `debt` are this node's own: by how many slots the block came too late (0: on time), and what its chain
+    still owes for a late block.
     """
 
     __slots__ = (
@@ -61,8 +74,8 @@ class DagBlock:
         self.votes = votes
         self.block: Block | None = None
         self.disqualified = False
-        self.late = False
-        self.debt: frozenset[bytes] = frozenset()
+        self.late = 0
+        self.debt: Debt | None = None
 
     @property
     def slot(self) -> int:

@@ -289,8 +289,7 @@ class Engine:
         made = DagBlock(index, block.id, header, block.header_bytes, coloured, view.height, view, block.votes)
         made.block = block
         made.disqualified = selected.disqualified
-        late = self.clauses.lateness and header.slot >= self.awake_since and now > header.slot + LATE_SLOTS
-        mark_late(made, selected, late)
+        mark_late(made, selected, self._lateness(header, now))
         self.know(made)
         progress.added.append(made)
         if selected.known_view.fresh is not None:
@@ -300,6 +299,11 @@ class Engine:
         for vote in block.votes:
             if self.ballots.add(vote):
                 progress.votes.append(vote)
+
+    def _lateness(self, header: Header, now: int) -> int:
+        """By how many slots a block that came in slot `now` is too late for fork choice, 0 for not at all."""
+        late = self.clauses.lateness and header.slot >= self.awake_since and now > header.slot + LATE_SLOTS
+        return now - header.slot if late else 0
 
     def _forbid(self, block: bytes, error: BlockError | TransactionError, progress: Progress) -> None:
         """Remember an invalid block; whatever waited for it is invalid too."""
@@ -336,7 +340,7 @@ class Engine:
             self._final_block = block
 
     def _choose(self) -> DagBlock:
-        return choose(self._known, self.ballots.best, self.ballots.final) or self.chain.tip
+        return choose(self._known, self.chain.tip, self.ballots.best, self.ballots.final) or self.chain.tip
 
     def _listen(self) -> None:
         """The vote of a so far silent validator ends sparse production (`duties.sparse`)."""

@@ -6,53 +6,73 @@ Pure functions of the DAG, of what is justified and final by any votes known, an
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from node.consensus.dagblocks import DagBlock
+from node.consensus.dagblocks import DagBlock, Debt
 from node.consensus.finality import Target
 from node.consensus.known import KnownBlocks
 
 LATE_SLOTS = 15
+FORGIVEN_SLOTS = 60
+"""Then a late block is late no longer: a network of many parts, none with a third of the stake, must heal too."""
 
 
-def choose(known: KnownBlocks, justified: Target, final: Target) -> DagBlock | None:
-    """The tip; None where no lawful block holds what is justified and final."""
+def choose(known: KnownBlocks, here: DagBlock, justified: Target, final: Target) -> DagBlock | None:
+    """The tip; None where no lawful block holds what is justified and final. `here` is the one so far.
+
+    The heaviest, unless its chain owes for late blocks and there is a living one that went on without them: `here`
+    stays one even when somebody on the late chain merges it.
+    """
     tips = known.tips()
     anchors = [
         block for target in (justified, final) if (block := known.by_id.get(target.checkpoint.block)) is not None
     ]
-    paid = [tip for tip in tips if _paid(known, tip, justified.height)]
-    return _heaviest(known, paid, anchors) or _heaviest(known, tips, anchors)
+    low = min((item.coloured.work for item in anchors), default=0)
+    heaviest = _heaviest(known, tips, anchors, low)
+    if heaviest is None or heaviest.debt is None or not _owes(heaviest, justified):
+        return heaviest
+
+    def lives(block: DagBlock) -> bool:
+        return not _owes(block, justified)
+
+    living = set(filter(lives, (*tips, here)))
+    return _heaviest(known, living, anchors, heaviest.debt.work + 1, lives) or heaviest
 
 
-def mark_late(block: DagBlock, selected: DagBlock, late: bool) -> None:
-    """Who owes an on-time block of somebody else before this chain counts (clause `lateness`)."""
-    assert block.header is not None
-    creator = block.header.creator
+def mark_late(block: DagBlock, selected: DagBlock, late: int) -> None:
+    """What the chain of a block that came `late` slots too late owes before it counts (clause `lateness`).
+
+    Creators of on-time blocks vouch for what they build on. It takes more than a third of the stake: whoever fills the
+    silent seats of the past afterwards has less, and all of his could vouch for each other.
+    """
     block.late = late
+    work = selected.coloured.work if selected.debt is None else selected.debt.work
     if late:
-        block.debt = selected.debt | {creator}
-    elif selected.debt:
-        block.debt = selected.debt & {creator}
+        block.debt = Debt(block.height, work, block.slot + late, frozenset())
+    elif selected.debt is not None:
+        assert block.header is not None
+        debt = selected.debt._replace(vouchers=selected.debt.vouchers | {block.header.creator})
+        table = block.known_view.table
+        vouched = 3 * sum(map(table.stake_of, debt.vouchers)) > table.total_stake
+        block.debt = None if vouched or block.slot > debt.since + FORGIVEN_SLOTS else debt
 
 
-def _paid(known: KnownBlocks, tip: DagBlock, justified: int) -> bool:
-    """Whether no late block on this tip's chain waits for an on-time block of another creator.
+def _owes(block: DagBlock, justified: Target) -> bool:
+    """Whether a late block on this one's chain waits for those who vouch for it.
 
     What lies up to the height of the justified checkpoint is not asked.
     """
-    if not tip.debt:
-        return True
-    for item in known.selected(tip):
-        if item.height <= justified:
-            break
-        if item.late and item.header is not None and item.header.creator in tip.debt:
-            return False
-    return True
+    return block.debt is not None and block.debt.height > justified.height
 
 
-def _heaviest(known: KnownBlocks, tips: Iterable[DagBlock], anchors: list[DagBlock]) -> DagBlock | None:
-    """The block with the greatest (blue work, id) whose selected chain passes through all anchors.
+def _heaviest(
+    known: KnownBlocks,
+    tips: Iterable[DagBlock],
+    anchors: list[DagBlock],
+    low: int,
+    accept: Callable[[DagBlock], bool] = lambda block: True,
+) -> DagBlock | None:
+    """The acceptable block with the greatest (blue work, id), of work `low` at least, on whose chain all anchors lie.
 
     Searched from the tips downward, since good blocks may lie below one that is disqualified, or whose selected
     chain passes by what is justified and only merges it.
@@ -61,12 +81,11 @@ def _heaviest(known: KnownBlocks, tips: Iterable[DagBlock], anchors: list[DagBlo
     heap = [_downward(known.key(tip), tip) for tip in tips]
     heapq.heapify(heap)
     seen = {tip.index for _, _, tip in heap}
-    low = min((item.coloured.work for item in anchors), default=0)
     while heap:
         _, _, block = heapq.heappop(heap)
         if block.coloured.work < low:
             return None
-        if not block.disqualified and all(known.on_chain(item, block) for item in anchors):
+        if not block.disqualified and accept(block) and all(known.on_chain(item, block) for item in anchors):
             return block
         for index in block.coloured.parents:
             if index in seen or index not in known.by_index:

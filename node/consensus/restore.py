@@ -13,6 +13,7 @@ from node.consensus.blocks import Block, Header
 from node.consensus.dagblocks import DagBlock
 from node.consensus.engine import Engine
 from node.consensus.finality import Checkpoint, Link, Target
+from node.consensus.forkchoice import mark_late
 from node.consensus.ghostdag import Coloured, Ghostdag
 from node.consensus.tables import Table
 from node.consensus.view import Fresh, View
@@ -41,6 +42,7 @@ class KeptBlock(NamedTuple):
     coloured: bytes
     height: int
     disqualified: bool
+    late: int
 
 
 class Kept(NamedTuple):
@@ -108,6 +110,7 @@ def restore(
         selected = engine.by_index.get(block.coloured.selected)
         if selected is not None and selected.view is not None:
             block.view = _view_after(engine, selected.view, block)
+            mark_late(block, selected, item.late)
     tip = engine.blocks[kept.tip]
     engine.stand_at(tip, state, waves)
     undo = {}

@@ -141,7 +141,7 @@ def restore_engine(
 
 def _kept_blocks(genesis: Genesis, database: ChainReader, root: int, final_height: int) -> Iterator[KeptBlock]:
     if root == 0:
-        yield KeptBlock(0, genesis.hash, None, (), None, encode_coloured(Coloured(at=0)), 0, False)
+        yield KeptBlock(0, genesis.hash, None, (), None, encode_coloured(Coloured(at=0)), 0, False, 0)
     for row in database.dag():
         yield _kept_block(row, genesis.parameters.max_body_bytes, final_height)
 
@@ -156,7 +156,7 @@ def _kept_block(row: DagRow, max_body: int, final_height: int) -> KeptBlock:
         else:
             votes = _votes_of(row.body)
     coloured = encode_coloured(coloured_of(row.index, row.colouring))
-    return KeptBlock(row.index, row.block_id, header, votes, block, coloured, row.height, row.disqualified)
+    return KeptBlock(row.index, row.block_id, header, votes, block, coloured, row.height, row.disqualified, row.late)
 
 
 def _votes_of(body: bytes) -> tuple[Vote, ...]:

@@ -85,7 +85,7 @@ class NewBlock:
     colouring: Colouring
     transactions: int
     votes: int
-    late: bool = False
+    late: int = 0  # by how many slots it came too late
     disqualified: bool = False
 
 
@@ -155,7 +155,7 @@ class DagRow:
     merged: int | None  # height of the chain block that merged it; its own on the chain
     blue: bool | None  # as that block judged it
     disqualified: bool
-    late: bool
+    late: int  # by how many slots it came too late
     colouring: Colouring
     header: bytes
     body: bytes | None

@@ -88,7 +88,7 @@ def _dag_row(row: tuple[Any, ...]) -> DagRow:
         merged=merged,
         blue=None if blue is None else bool(blue),
         disqualified=bool(disqualified),
-        late=bool(late),
+        late=late,
         colouring=Colouring.decode(colouring, index),
         header=header,
         body=body,

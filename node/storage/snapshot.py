@@ -291,7 +291,7 @@ def _block_of(value: Value) -> tuple[DagRow, int]:
         merged=cast(int, merged) or None,
         blue=bool(blue) if merged else None,
         disqualified=bool(disqualified),
-        late=False,
+        late=0,
         colouring=colouring,
         header=cast(bytes, header),
         body=cast(bytes, body) or None,

@@ -1,4 +1,4 @@
-"""What a node does not follow, keep or wait for: wrong states, orphans, twins, the late, the deep."""
+"""What a node does not follow, keep or wait for: wrong states, orphans, twins, the deep."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from node.consensus import merging as merging_module
 from node.consensus import orphans
 from node.consensus.blocks import Block, BlockError
 from node.consensus.engine import MAX_TWINS, Engine
-from node.consensus.forkchoice import LATE_SLOTS
-from node.consensus.view import Clauses
 from node.encoding.amounts import SUPPLY
 from node.ledger import bank
 from node.ledger.registry import broken_invariants, total_units
@@ -27,8 +25,8 @@ def leader(network: Network, slot: int, seat: int = 0) -> Validator | None:
     return next((node for node in network.nodes if node.id == chosen), None)
 
 
-def grown(slots: int, **settings: object) -> Network:
-    network = Network(GENESIS, **settings)
+def grown(slots: int) -> Network:
+    network = Network(GENESIS)
     for _ in range(slots):
         network.pass_slot()
     return network
@@ -263,99 +261,6 @@ def test_two_signatures_over_one_content_are_twins_but_no_offence() -> None:
     engine.add(again, network.slot)
     assert not engine.evidence
     refused(engine, two, "third_twin", network.slot)
-
-
-# -- lateness -------------------------------------------------------------------------------------------------------
-
-
-def quiet_hour(lateness: bool) -> tuple[Network, Validator, list[Block]]:
-    """A chain, a long silence, and somebody who fills all his seats of it afterwards, heavier than what is alive."""
-    network = grown(6, clauses=Clauses(lateness=lateness))
-    filler = network.nodes[0]
-    alone = Validator(GENESIS, 0, clauses=Clauses(lateness=lateness), **SHARED)
-    for item in network.blocks:
-        alone.engine.add(item, item.header.slot)
-    filled = []
-    for slot in range(network.slot + 1, network.slot + 60):
-        if alone.leads(slot):
-            filled.append(alone.block(slot))
-            alone.engine.add(filled[-1], slot)
-    network.slot += 60 + LATE_SLOTS
-    assert len(filled) > 5
-    return network, filler, filled
-
-
-def test_who_fills_the_silent_seats_afterwards_does_not_outweigh_the_living() -> None:
-    for lateness in (True, False):
-        network, filler, filled = quiet_hour(lateness)
-        while True:
-            network.pass_slot(silent=(filler.number,))
-            if network.blocks[-1].header.slot == network.slot:
-                break
-        living = network.nodes[1].engine.tip
-        network.tell(network.nodes[1:], filled)
-        engine = network.nodes[1].engine
-        assert engine.dag.key(engine.blocks[filled[-1].id].index) > engine.dag.key(engine.blocks[living.id].index)
-        assert (engine.tip == living) == lateness
-        assert all(engine.blocks[block.id].late == lateness for block in filled)
-
-
-def test_where_nothing_else_is_there_the_late_are_followed() -> None:
-    network, _, filled = quiet_hour(True)
-    network.tell(network.nodes[1:], filled)
-    assert network.nodes[1].engine.tip.id == filled[-1].id, "a partition heals"
-
-
-def test_an_on_time_block_of_another_creator_redeems_the_late() -> None:
-    network, filler, filled = quiet_hour(True)
-    here, there = network.nodes[1].engine, network.nodes[2]
-    network.pass_slot(silent=(0, *(node.number for node in network.nodes if node.engine is not here)))
-    while here.tip.slot < 60:
-        network.slot += 1
-        if network.nodes[1].leads(network.slot):
-            here.add(network.nodes[1].block(network.slot), network.slot)
-    living = here.tip
-    for block in filled:
-        here.add(block, network.slot)
-        there.engine.add(block, network.slot)
-    assert here.tip == living
-    assert there.engine.tip.id == filled[-1].id
-    slot = network.slot + 1
-    while not there.leads(slot):
-        slot += 1
-    own = next(slot for slot in range(slot, slot + 200) if filler.leads(slot))
-    for block in network.blocks:
-        filler.engine.add(block, network.slot)
-    for block in filled:
-        filler.engine.add(block, network.slot)
-    assert filler.engine.tip.id == filled[-1].id
-    here.add(filler.block(own), own)
-    assert here.tip == living, "the late one's own on-time block redeems nothing"
-    while not there.leads(own + 1):
-        own += 1
-    block = there.block(own + 1)
-    here.add(block, own + 1)
-    assert here.tip.id == block.id
-
-
-def test_a_node_that_slept_takes_nothing_for_late() -> None:
-    network, _, filled = quiet_hour(True)
-    engine = Engine.begin(GENESIS, numpy=False, **SHARED)  # type: ignore[arg-type]
-    engine.awake_since = network.slot
-    for block in (*network.blocks, *filled):
-        engine.add(block, network.slot)
-    assert not any(block.late for block in engine.blocks.values())
-    assert engine.tip.id == filled[-1].id
-
-
-@pytest.mark.parametrize("wait", [LATE_SLOTS, LATE_SLOTS + 1])
-def test_late_is_more_than_fifteen_slots(wait: int) -> None:
-    network = Network(GENESIS)
-    maker = leader(network, 3)
-    assert maker is not None
-    block, engine = maker.block(3), network.nodes[0].engine
-    engine.add(block, 3 + wait)
-    assert engine.blocks[block.id].late == (wait > 15)
 
 
 # -- mergeset and merge depth -----------------------------------------------------------------------------------------

@@ -106,17 +106,21 @@ class Node:
             busy=old.busy_height,
         )
         self.engine = restore(GENESIS, state, waves_of(state, numpy=False), kept, **SHARED)  # type: ignore[arg-type]
-        for index, block in old.by_index.items():
-            again = self.engine.by_index[index]
-            # What a node holds for late is its own, and is forgotten with the stop.
-            again.late, again.debt = block.late, block.debt
         for vote in self.votes[-200:]:
             self.engine.add_vote(vote)
 
     def _kept(self, block: DagBlock) -> KeptBlock:
         header, coloured = block.header, encode_coloured(block.coloured)
         return KeptBlock(
-            block.index, block.id, header, block.votes, block.block, coloured, block.height, block.disqualified
+            block.index,
+            block.id,
+            header,
+            block.votes,
+            block.block,
+            coloured,
+            block.height,
+            block.disqualified,
+            block.late,
         )
 
     def result(self) -> tuple[object, ...]:
@@ -151,6 +155,36 @@ def test_who_prunes_and_stops_goes_on_like_who_does_not(seed: int, prunes: bool,
         twin = whole.engine.blocks[block.id]
         assert block.disqualified == twin.disqualified
         assert (block.coloured.score, block.coloured.work) == (twin.coloured.score, twin.coloured.work)
+
+
+def test_what_came_late_is_late_after_a_restart() -> None:
+    """Else whoever fills silent seats had to wait for nothing but a restart."""
+    node, network = Node(False, True), Network(GENESIS)
+    for _ in range(4):
+        network.pass_slot()
+    for block in network.blocks:
+        node.hear(block.header.slot, block)
+    filler, filled = network.nodes[0], list[Block]()
+    for slot in range(5, 45):
+        if filler.leads(slot):
+            filled.append(filler.block(slot))
+            filler.engine.add(filled[-1], slot)
+    living = next(node for node in network.nodes[1:] if node.leads(60))
+    node.hear(60, living.block(60))
+    tip = node.engine.tip
+    for block in filled:
+        node.hear(61, block)
+    before = node.engine.blocks
+    node.stop_and_start()
+    after = node.engine.blocks
+    assert [after[block.id].late for block in filled] == [61 - block.header.slot for block in filled]
+    assert {name: block.debt for name, block in after.items()} == {name: block.debt for name, block in before.items()}
+    newest = after[filled[-1].id]
+    assert newest.debt == (newest.height, before[filled[0].header.parents[0]].coloured.work, 61, frozenset())
+    assert newest.coloured.work > after[tip.id].coloured.work
+    slot = next(slot for slot in range(62, 90) if filler.leads(slot))
+    node.hear(slot, filler.block(slot))
+    assert node.engine.tip == tip, "his own on-time block changes nothing, as before the restart"
 
 
 def test_pruning_keeps_memory_flat() -> None:
