@@ -1,0 +1,118 @@
+"""Everything that bounds what a peer can make a node hold, send or compute (protocol section 10), in one place.
+
+The rates hold for what comes in and for what this node sends itself, so that an honest node is never found guilty.
+They are generous: about ten times what a network at its limit of a full block a second needs.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from node.mesh.protocol import messages
+from node.mesh.protocol.messages import (
+    Absent,
+    Addresses,
+    AnyMessage,
+    AskAddresses,
+    AskHistory,
+    Bye,
+    Get,
+    Given,
+    History,
+    Inventory,
+    NewBlock,
+    Ping,
+    Pong,
+    WholeBlock,
+)
+
+CONTROL, BLOCKS, TRANSACTIONS, BULK = range(4)
+"""Classes of the send queue, the most urgent first."""
+
+MAX_THING = 32 << 10
+"""Bytes of an encoded transaction or vote."""
+MAX_GIVEN_BYTES = 128 << 10
+"""An answer with several of them is split beyond that."""
+
+_ID = 37  # an id and its head
+_HEADER = 1_024
+_BODY = 4 << 20  # the largest ⚙ that a genesis may set, and the heads of its lists
+_ANY = 1 << 40  # answers: only what was asked for is taken
+
+
+class Limit(NamedTuple):
+    """`size` bytes at most; `rate` messages and `volume` bytes a minute, as much of each at once; its queue's class."""
+
+    size: int
+    rate: int
+    volume: int
+    queue: int
+
+
+LIMITS: dict[type[AnyMessage], Limit] = {
+    Ping: Limit(32, 60, 4 << 10, CONTROL),
+    Pong: Limit(32, 60, 4 << 10, CONTROL),
+    Bye: Limit(1_100, 5, 8 << 10, CONTROL),
+    Inventory: Limit(messages.MAX_NAMES * _ID + 16, 1_200, 8 << 20, TRANSACTIONS),
+    Get: Limit(messages.MAX_ASKED * _ID + 16, 60_000, 32 << 20, TRANSACTIONS),
+    Absent: Limit(messages.MAX_ASKED * _ID + 16, 60_000, 32 << 20, TRANSACTIONS),
+    Given: Limit(MAX_GIVEN_BYTES + MAX_THING + 1_024, _ANY, _ANY, TRANSACTIONS),
+    NewBlock: Limit(_HEADER + 16, 1_200, 2 << 20, BLOCKS),
+    WholeBlock: Limit(_HEADER + _BODY + 32, _ANY, _ANY, BLOCKS),
+    AskHistory: Limit(messages.MAX_LOCATOR * _ID + 32, 1_200, 4 << 20, BULK),
+    History: Limit(messages.MAX_HISTORY * _ID + 32, _ANY, _ANY, BULK),
+    AskAddresses: Limit(8, 10, 1 << 10, BULK),
+    Addresses: Limit(messages.MAX_ADDRESSES * 1_100 + 16, 10, 2 << 20, BULK),
+}
+BY_NUMBER = {messages.NUMBERS[message]: limit for message, limit in LIMITS.items()}
+
+OWN_PERCENT = 80
+"""Of these rates for what this node sends itself."""
+
+MAX_HELLO = 4 << 10
+HELLO_MS = 10_000
+"""A link whose other side has not said who it is by then is closed."""
+
+PING_MS = 60_000
+SILENCE_MS = 150_000
+"""A peer that is not heard for so long is gone: it did not answer a ping either."""
+PHONE_PING_MS = 600_000
+CLOCK_SKEW_MS = 60_000
+"""Clocks further apart are told to the owner; the link stays."""
+
+KNOWN = 20_000
+"""Ids of which a node remembers that a peer has them."""
+ANNOUNCE_MS = 200
+"""Transactions and votes are announced together, so often."""
+REQUEST_MS = 2_000
+"""A peer that gave nothing for so long after it was asked is passed over, and the next is asked."""
+PATIENCE = 4
+"""How many times that, where there is no other to ask: a phone on a bad link is slow, not hostile."""
+MAX_IN_FLIGHT = 64
+"""Things asked of one peer and not come yet."""
+MAX_QUEUED = 2_000
+"""Things that wait to be asked of one peer; the oldest wishes go first."""
+MAX_SOURCES = 8
+"""Peers remembered for each of them."""
+MAX_BLOCKS_IN_FLIGHT = 16
+MAX_CHASED = 3
+"""Missing parents are asked for one by one so many times; then history is asked for."""
+HISTORY_MS = 10_000
+"""A question about history that is not answered by then may be asked again."""
+MAX_HELD = 1_000
+"""Messages held back because a rate of this node's own would be passed; beyond that the link is given up."""
+HELD_MS = 500
+
+FAULTS = 100
+"""Points of small faults (time-outs, absences, too much talk) that a peer may have; one is forgiven each `FAULT_MS`."""
+FAULT_MS = 10_000
+FAULTY_MS = 10 * 60_000
+"""How long a peer with too many of them is not let in."""
+BAN_MS = 24 * 3_600_000
+"""How long one is not let in that sent what no honest node sends."""
+
+
+def size_of(kind: int) -> int | None:
+    """The largest body of a message of this type on an open link; None for a type that does not exist."""
+    limit = BY_NUMBER.get(kind)
+    return None if limit is None else limit.size

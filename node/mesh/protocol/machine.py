@@ -1,0 +1,472 @@
+"""Gossip and sync as a state machine: messages and the time go in, effects come out (protocol section 10).
+
+It knows things by kind and id and leaves what they say to its host, who judges them one after another and tells the
+outcome: only what was found good is told on. Blocks are announced by their headers at once; transactions and votes by
+inventories, gathered for a moment. Whoever lacks something asks one peer at a time. What a peer has that was made while
+one was away is named by its history, parents first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
+
+from node.mesh.protocol import messages
+from node.mesh.protocol.hello import Hello
+from node.mesh.protocol.limits import (
+    ANNOUNCE_MS,
+    BAN_MS,
+    FAULTY_MS,
+    HELD_MS,
+    HISTORY_MS,
+    MAX_CHASED,
+    MAX_GIVEN_BYTES,
+    MAX_HELD,
+    PING_MS,
+    SILENCE_MS,
+)
+from node.mesh.protocol.messages import (
+    BLOCK,
+    KINDS,
+    MAX_HISTORY,
+    MAX_LOCATOR,
+    MAX_NAMES,
+    Absent,
+    AnyMessage,
+    AskHistory,
+    Bye,
+    Get,
+    Given,
+    History,
+    Inventory,
+    NewBlock,
+    Ping,
+    Pong,
+    WholeBlock,
+    WireError,
+)
+from node.mesh.protocol.peer import Peer
+from node.mesh.protocol.requests import Requests
+
+_LATE, _ABSENT, _UNASKED, _TOO_MUCH = 2, 1, 5, 10
+
+
+class Send(NamedTuple):
+    """A message for a peer."""
+
+    peer: int
+    message: AnyMessage
+
+
+class Judge(NamedTuple):
+    """A thing that came: the host judges it, calls `accepted`, `refused` or `lacking` as it finds, and `judged` then.
+    `parts` is the encoded thing, of a block its header and body."""
+
+    peer: int
+    kind: int
+    name: bytes
+    parts: tuple[bytes, ...]
+
+
+class GiveBlocks(NamedTuple):
+    """A peer asks for blocks: the host, who may have to read them, calls `give_block` for each, or `absent`."""
+
+    peer: int
+    names: tuple[bytes, ...]
+
+
+class TellHistory(NamedTuple):
+    """A peer asks what comes after the blocks it has: the host calls `tell_history`."""
+
+    peer: int
+    locator: tuple[bytes, ...]
+    limit: int
+
+
+class Close(NamedTuple):
+    """The link to a peer ends, and for `ban_ms` it is not let in again."""
+
+    peer: int
+    code: str
+    text: str
+    ban_ms: int
+
+
+Effect = Send | Judge | GiveBlocks | TellHistory | Close
+
+
+class Host(Protocol):
+    """What the machine asks of its node and gets at once. `name_of` raises WireError for what has no good form."""
+
+    def has(self, kind: int, name: bytes) -> bool:
+        """Whether a thing is here, is being judged, or was found bad: it need not be asked for."""
+        ...
+
+    def name_of(self, kind: int, head: bytes) -> bytes:
+        """The id of an encoded transaction or vote, or of the block with this encoded header."""
+        ...
+
+    def give(self, kind: int, name: bytes) -> bytes | None:
+        """An encoded transaction or vote."""
+        ...
+
+    def locator(self) -> tuple[bytes, ...]:
+        """Ids of this node's blocks for `AskHistory`, its tips first."""
+        ...
+
+    def tips(self) -> tuple[tuple[bytes, bytes], ...]:
+        """Id and encoded header of each block here on which nobody builds, the selected one first."""
+        ...
+
+
+class Machine:
+    """One node's side of all its links. Every call may add to `effects`, which the owner takes and carries out."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self.peers: dict[int, Peer] = {}
+        self.requests = Requests()
+        self.effects: list[Effect] = []
+        self._announce_ms: int | None = None
+        self._put_off_ms: int | None = None
+
+    def take_effects(self) -> list[Effect]:
+        """The effects since the last call."""
+        taken, self.effects = self.effects, []
+        return taken
+
+    # -- links ----------------------------------------------------------------------------------------------------
+
+    def connected(self, number: int, hello: Hello, inbound: bool, now_ms: int) -> None:
+        """A link is up, and the peer's hello was found good."""
+        self.peers[number] = peer = Peer(number, hello, inbound, now_ms)
+        for tip in hello.tips:
+            peer.known[BLOCK].add(tip)
+        peer.behind = any(not self._host.has(BLOCK, tip) for tip in hello.tips)
+        self._go_on(peer, now_ms)
+
+    def disconnected(self, number: int, now_ms: int) -> None:
+        """A link is gone."""
+        if self.peers.pop(number, None) is not None:
+            self.requests.gone(number)
+            self._ask(now_ms)
+
+    def received(self, number: int, kind: int, body: bytes, now_ms: int) -> None:
+        """A frame came from a peer."""
+        peer = self.peers.get(number)
+        if peer is None:
+            return
+        try:
+            message = messages.decode(kind, body)
+        except WireError as error:
+            self._close(peer, error.code, str(error), BAN_MS)
+        else:
+            self.take(number, message, now_ms)
+
+    def take(self, number: int, message: AnyMessage, now_ms: int) -> None:
+        """A message of good form came from a peer."""
+        peer = self.peers.get(number)
+        if peer is None:
+            return
+        peer.heard_ms = max(peer.heard_ms, now_ms)
+        if not peer.incoming.allows(type(message), messages.weight(message), now_ms):
+            self._fault(peer, _TOO_MUCH, now_ms)
+            return
+        try:
+            self._take(peer, message, now_ms)
+        except WireError as error:
+            self._close(peer, error.code, str(error), BAN_MS)
+
+    def _take(self, peer: Peer, message: AnyMessage, now_ms: int) -> None:
+        match message:
+            case Ping(token):
+                self._send(peer, Pong(token), now_ms)
+            case Pong(token):
+                if token == peer.token and peer.pinged_ms is not None:
+                    peer.delay_ms, peer.pinged_ms = max(0, now_ms - peer.pinged_ms), None
+            case Bye(code, text):
+                self._close(peer, code, text, 0)
+            case Inventory(kind, names):
+                self._heard_of(peer, kind, names, now_ms)
+            case Get(kind, names):
+                self._give(peer, kind, names, now_ms)
+            case Absent(kind, names):
+                for name in names:
+                    if self.requests.is_asked(kind, name, peer.number):
+                        self.requests.absent(kind, name, peer.number)
+                        self._fault(peer, _ABSENT, now_ms)
+                self._ask(now_ms)
+            case Given(kind, things):
+                for thing in things:
+                    self._came(peer, kind, self._host.name_of(kind, thing), (thing,), now_ms)
+            case NewBlock(header):
+                self._heard_of(peer, BLOCK, (self._host.name_of(BLOCK, header),), now_ms)
+            case WholeBlock(header, body):
+                self._came(peer, BLOCK, self._host.name_of(BLOCK, header), (header, body), now_ms)
+            case AskHistory(locator, limit):
+                self.effects.append(TellHistory(peer.number, locator, min(limit, MAX_HISTORY)))
+            case History(names, more):
+                self._learn_history(peer, names, bool(more), now_ms)
+            case _:
+                pass  # addresses are the owner's
+
+    # -- things that come -----------------------------------------------------------------------------------------
+
+    def _heard_of(self, peer: Peer, kind: int, names: Iterable[bytes], now_ms: int) -> None:
+        known = peer.known[kind]
+        for name in names:
+            known.add(name)
+            peer.announce[kind].pop(name, None)
+            if not self._host.has(kind, name):
+                self.requests.want(kind, name, peer.number)
+        self._ask(now_ms)
+
+    def _came(self, peer: Peer, kind: int, name: bytes, parts: tuple[bytes, ...], now_ms: int) -> None:
+        peer.known[kind].add(name)
+        if (kind, name) not in self.requests:
+            if not self._host.has(kind, name):
+                self._fault(peer, _UNASKED, now_ms)
+            return
+        self.requests.gave(kind, name, peer.number, now_ms)
+        peer.judging += 1
+        self.effects.append(Judge(peer.number, kind, name, parts))
+        self._ask(now_ms)
+
+    def _ask(self, now_ms: int) -> None:
+        for number, kind, names in self.requests.ask(now_ms):
+            if (peer := self.peers.get(number)) is not None:
+                self._send(peer, Get(kind, names), now_ms)
+
+    # -- what the host found --------------------------------------------------------------------------------------
+
+    def accepted(
+        self, kind: int, name: bytes, worth: int = 0, header: bytes = b"", *, fresh: bool = True, now_ms: int
+    ) -> None:
+        """A thing was found good, whoever made it: tell those who do not have it. `worth` orders inventories; a block
+        comes with its header. One that is not `fresh` was made while this node was away: peers are told the tips once
+        it has caught up, and ask for the rest."""
+        self.requests.came(kind, name)
+        for peer in list(self.peers.values()):
+            if name in peer.known[kind]:
+                peer.chased = 0
+                continue
+            if kind != BLOCK:
+                peer.announce[kind][name] = worth
+                if self._announce_ms is None:
+                    self._announce_ms = now_ms + ANNOUNCE_MS
+            elif not fresh or not self._push(peer, name, header, now_ms):
+                peer.untold = True
+                self._put_off(now_ms)
+
+    def _push(self, peer: Peer, name: bytes, header: bytes, now_ms: int) -> bool:
+        """Tell a peer of a block at once, if the rates allow it."""
+        message = NewBlock(header)
+        if not peer.outgoing.allows(NewBlock, messages.weight(message), now_ms):
+            return False
+        peer.known[BLOCK].add(name)
+        self.effects.append(Send(peer.number, message))
+        return True
+
+    def _tell_tips(self, now_ms: int) -> None:
+        """Tell of the tips those who were not told of every block."""
+        syncing = self.syncing
+        for peer in self.peers.values():
+            if not peer.untold:
+                continue
+            if not syncing:
+                news = [tip for tip in self._host.tips() if tip[0] not in peer.known[BLOCK]]
+                peer.untold = not all(self._push(peer, name, header, now_ms) for name, header in news)
+            if peer.untold:
+                self._put_off(now_ms)
+
+    def refused(self, peer: int, code: str, *, hostile: bool, now_ms: int) -> None:
+        """A thing was bad. `hostile`: no honest node would have told it on."""
+        found = self.peers.get(peer)
+        if found is None:
+            return
+        if hostile:
+            self._close(found, code, "It sent something that no honest node tells on.", BAN_MS)
+
+    def lacking(self, peer: int, names: Iterable[bytes], now_ms: int) -> None:
+        """A block came whose parents are not here. Whoever sent it has them: they are asked for, and where theirs are
+        missing again and again, for its history."""
+        found = self.peers.get(peer)
+        if found is None:
+            return
+        wanted = [name for name in names if not self._host.has(BLOCK, name)]
+        found.chased += 1
+        if found.chased > MAX_CHASED:
+            found.behind = found.behind or bool(wanted)
+            return
+        for name in wanted:
+            self.requests.want(BLOCK, name, peer)
+        self._ask(now_ms)
+
+    def judged(self, peer: int, now_ms: int) -> None:
+        """The host is done with a thing that came from a peer."""
+        if (found := self.peers.get(peer)) is not None:
+            found.judging -= 1
+            self._go_on(found, now_ms)
+
+    # -- things that go -------------------------------------------------------------------------------------------
+
+    def _give(self, peer: Peer, kind: int, names: tuple[bytes, ...], now_ms: int) -> None:
+        if kind == BLOCK:
+            self.effects.append(GiveBlocks(peer.number, names))
+            return
+        given: list[bytes] = []
+        absent: list[bytes] = []
+        size = 0
+        for name in names:
+            thing = self._host.give(kind, name)
+            if thing is None:
+                absent.append(name)
+                continue
+            peer.known[kind].add(name)
+            if given and size + len(thing) > MAX_GIVEN_BYTES:
+                self._send(peer, Given(kind, tuple(given)), now_ms)
+                given, size = [], 0
+            given.append(thing)
+            size += len(thing)
+        if given:
+            self._send(peer, Given(kind, tuple(given)), now_ms)
+        if absent:
+            self._send(peer, Absent(kind, tuple(absent)), now_ms)
+
+    def give_block(self, peer: int, header: bytes, body: bytes, now_ms: int) -> None:
+        """A block that a peer asked for."""
+        if (found := self.peers.get(peer)) is not None:
+            self._send(found, WholeBlock(header, body), now_ms)
+
+    def absent(self, peer: int, names: tuple[bytes, ...], now_ms: int) -> None:
+        """Blocks that a peer asked for and that are not here."""
+        if (found := self.peers.get(peer)) is not None:
+            self._send(found, Absent(BLOCK, names), now_ms)
+
+    def tell_history(self, peer: int, names: tuple[bytes, ...], more: bool, now_ms: int) -> None:
+        """What a peer asked about."""
+        if (found := self.peers.get(peer)) is not None:
+            self._send(found, History(names, int(more)), now_ms)
+
+    def _announce(self, now_ms: int) -> None:
+        self._announce_ms = None
+        for peer in list(self.peers.values()):
+            for kind in KINDS:
+                waiting = peer.announce[kind]
+                if not waiting:
+                    continue
+                names = sorted(waiting, key=waiting.__getitem__, reverse=True)
+                waiting.clear()
+                known = peer.known[kind]
+                names = [name for name in names if known.add(name)]
+                for start in range(0, len(names), MAX_NAMES):
+                    self._send(peer, Inventory(kind, tuple(names[start : start + MAX_NAMES])), now_ms)
+
+    # -- history --------------------------------------------------------------------------------------------------
+
+    def _go_on(self, peer: Peer, now_ms: int) -> None:
+        """Ask what comes next, once all that was named before is here and judged."""
+        if not peer.behind or peer.asked_history_ms is not None or peer.judging:
+            return
+        if self.requests.under_way(peer.number, BLOCK) == 0:
+            peer.asked_history_ms = now_ms
+            peer.locator = self._locator()
+            self._send(peer, AskHistory(peer.locator, MAX_HISTORY), now_ms)
+
+    def _learn_history(self, peer: Peer, names: tuple[bytes, ...], more: bool, now_ms: int) -> None:
+        if peer.asked_history_ms is None:
+            self._fault(peer, _UNASKED, now_ms)
+            return
+        peer.asked_history_ms = None
+        peer.chased = 0
+        for name in names:
+            peer.known[BLOCK].add(name)
+        lacking = [name for name in names if not self._host.has(BLOCK, name)]
+        for name in lacking:
+            self.requests.want(BLOCK, name, peer.number)
+        # A page of what is here already leads on only if more is here than when it was asked for.
+        peer.behind = bool(lacking) or (more and self._locator() != peer.locator)
+        self._ask(now_ms)
+        self._go_on(peer, now_ms)
+
+    def _locator(self) -> tuple[bytes, ...]:
+        return tuple(dict.fromkeys(self._host.locator()))[:MAX_LOCATOR]
+
+    @property
+    def syncing(self) -> bool:
+        """Whether some peer has what is not here yet."""
+        return any(peer.behind or peer.asked_history_ms is not None for peer in self.peers.values())
+
+    # -- time -----------------------------------------------------------------------------------------------------
+
+    def tick(self, now_ms: int) -> None:
+        """Do what is due. To be called at `next_ms`, later is harmless."""
+        if self._announce_ms is not None and self._announce_ms <= now_ms:
+            self._announce(now_ms)
+        for number, _ in self.requests.late(now_ms):
+            if number in self.peers:
+                self._fault(self.peers[number], _LATE, now_ms)
+        for peer in list(self.peers.values()):
+            self._look_after(peer, now_ms)
+        if self._put_off_ms is not None and self._put_off_ms <= now_ms:
+            self._put_off_ms = None
+            self._send_held(now_ms)
+            self._tell_tips(now_ms)
+        self._ask(now_ms)
+
+    def _look_after(self, peer: Peer, now_ms: int) -> None:
+        silent = now_ms - peer.heard_ms
+        if silent >= SILENCE_MS:
+            self._close(peer, "silent", "It was not heard for too long.", 0)
+            return
+        if peer.asked_history_ms is not None and now_ms - peer.asked_history_ms >= HISTORY_MS:
+            peer.asked_history_ms = None
+            self._fault(peer, _TOO_MUCH, now_ms)
+        if silent >= PING_MS and peer.pinged_ms is None:
+            peer.pinged_ms = now_ms
+            peer.token += 1
+            self._send(peer, Ping(peer.token), now_ms)
+        self._go_on(peer, now_ms)
+
+    def next_ms(self, now_ms: int) -> int:
+        """When `tick` is due."""
+        waiting = self._announce_ms, self._put_off_ms, self.requests.next_ms()
+        due = [now_ms + PING_MS, *(moment for moment in waiting if moment is not None)]
+        for peer in self.peers.values():
+            due.append(peer.heard_ms + (PING_MS if peer.pinged_ms is None else SILENCE_MS))
+            if peer.asked_history_ms is not None:
+                due.append(peer.asked_history_ms + HISTORY_MS)
+        return min(due)
+
+    # -- what leaves ----------------------------------------------------------------------------------------------
+
+    def _send(self, peer: Peer, message: AnyMessage, now_ms: int) -> None:
+        """Send within the rates that hold for everybody; what would pass them waits, in order."""
+        if peer.held or not peer.outgoing.allows(type(message), messages.weight(message), now_ms):
+            peer.held.append(message)
+            self._put_off(now_ms)
+            if len(peer.held) > MAX_HELD:
+                self._close(peer, "too_slow", "More was to be said to it than the rates allow.", 0)
+            return
+        self.effects.append(Send(peer.number, message))
+
+    def _put_off(self, now_ms: int) -> None:
+        if self._put_off_ms is None:
+            self._put_off_ms = now_ms + HELD_MS
+
+    def _send_held(self, now_ms: int) -> None:
+        for peer in self.peers.values():
+            held = peer.held
+            while held and peer.outgoing.allows(type(held[0]), messages.weight(held[0]), now_ms):
+                self.effects.append(Send(peer.number, held.popleft()))
+            if held:
+                self._put_off(now_ms)
+
+    def _fault(self, peer: Peer, points: int, now_ms: int) -> None:
+        if peer.fault(points, now_ms):
+            self._close(peer, "too_many_faults", "It was late, absent or talkative too often.", FAULTY_MS)
+
+    def _close(self, peer: Peer, code: str, text: str, ban_ms: int) -> None:
+        if self.peers.pop(peer.number, None) is not None:
+            self.effects.append(Close(peer.number, code, text, ban_ms))
+            self.requests.gone(peer.number)

@@ -1,0 +1,259 @@
+"""The messages of the mesh and their forms (protocol section 10).
+
+A frame's body is the canonical encoding of an array whose fields a message's class names. A thing that travels
+(transaction, vote, block) is bytes here: what it says is judged by whoever owns its rules. `limits.py` has the sizes
+and rates of each type.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, cast
+
+from node.encoding import canonical
+from node.encoding.canonical import EncodingError, Value, pack
+
+TRANSACTION, VOTE, BLOCK = range(3)
+"""Kinds of things that are announced, asked for and given."""
+KINDS = (TRANSACTION, VOTE, BLOCK)
+
+MAX_NAMES = 1_000
+"""Ids in one inventory."""
+MAX_ASKED = 128
+"""Ids in one request."""
+MAX_LOCATOR = 64
+MAX_HISTORY = 500
+"""Blocks named in one page of history."""
+MAX_ADDRESSES = 100
+
+
+class WireError(ValueError):
+    """A message that no honest node sends; `code` names what is wrong with it."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Ping(NamedTuple):
+    """Are you there? The answer is `Pong` with the same token."""
+
+    token: int
+
+
+class Pong(NamedTuple):
+    """The answer to `Ping`."""
+
+    token: int
+
+
+class Bye(NamedTuple):
+    """Why the sender closes the link: a code for programs and a text for people."""
+
+    code: str
+    text: str
+
+
+class Inventory(NamedTuple):
+    """Things that the sender has and found good, the most wanted first."""
+
+    kind: int
+    names: tuple[bytes, ...]
+
+
+class Get(NamedTuple):
+    """A request for things."""
+
+    kind: int
+    names: tuple[bytes, ...]
+
+
+class Absent(NamedTuple):
+    """The answer to `Get` for things that the sender does not have (any more)."""
+
+    kind: int
+    names: tuple[bytes, ...]
+
+
+class Given(NamedTuple):
+    """Transactions or votes that were asked for, encoded."""
+
+    kind: int
+    things: tuple[bytes, ...]
+
+
+class NewBlock(NamedTuple):
+    """The header of a block that the sender found good: pushed at once, its body is for the asking."""
+
+    header: bytes
+
+
+class WholeBlock(NamedTuple):
+    """A block that was asked for."""
+
+    header: bytes
+    body: bytes
+
+
+class AskHistory(NamedTuple):
+    """What comes after these? Ids of blocks that the sender has, the newest first, at growing distances."""
+
+    locator: tuple[bytes, ...]
+    limit: int
+
+
+class History(NamedTuple):
+    """Names of blocks after the first of the locator that is known, parents before children; `more` is 1 if the page
+    was too small for all."""
+
+    names: tuple[bytes, ...]
+    more: int
+
+
+class AskAddresses(NamedTuple):
+    """Which other nodes do you know?"""
+
+
+class Addresses(NamedTuple):
+    """Other nodes: host, port and node id of each."""
+
+    entries: tuple[tuple[str, int, bytes], ...]
+
+
+AnyMessage = (
+    Ping
+    | Pong
+    | Bye
+    | Inventory
+    | Get
+    | Absent
+    | Given
+    | NewBlock
+    | WholeBlock
+    | AskHistory
+    | History
+    | AskAddresses
+    | Addresses
+)
+
+HELLO = 0
+"""The type of the first frame on a link; see `hello.py`."""
+TYPES: dict[int, type[AnyMessage]] = {
+    1: Ping,
+    2: Pong,
+    3: Bye,
+    10: Inventory,
+    11: Get,
+    12: Absent,
+    13: Given,
+    14: NewBlock,
+    15: WholeBlock,
+    20: AskHistory,
+    21: History,
+    30: AskAddresses,
+    31: Addresses,
+}
+NUMBERS: dict[type[AnyMessage], int] = {message: number for number, message in TYPES.items()}
+
+_FIELDS: dict[type[AnyMessage], tuple[type, ...]] = {
+    Ping: (int,),
+    Pong: (int,),
+    Bye: (str, str),
+    Inventory: (int, tuple),
+    Get: (int, tuple),
+    Absent: (int, tuple),
+    Given: (int, tuple),
+    NewBlock: (bytes,),
+    WholeBlock: (bytes, bytes),
+    AskHistory: (tuple, int),
+    History: (tuple, int),
+    AskAddresses: (),
+    Addresses: (tuple,),
+}
+_MOST: dict[type[AnyMessage], int] = {
+    Inventory: MAX_NAMES,
+    Get: MAX_ASKED,
+    Absent: MAX_ASKED,
+    AskHistory: MAX_LOCATOR,
+    History: MAX_HISTORY,
+}
+
+
+def encode(message: AnyMessage) -> bytes:
+    """The body of a message's frame."""
+    return pack(cast(Value, tuple(message)))
+
+
+def weight(message: AnyMessage) -> int:
+    """About how many bytes a message takes, at least as many as it does: what quotas count, on both sides alike."""
+    total = 8
+    for field in message:
+        if type(field) is bytes or type(field) is str:
+            total += 4 * len(field) + 5 if type(field) is str else len(field) + 5
+        elif type(field) is tuple:
+            total += sum(_item_weight(item) for item in field)
+        else:
+            total += 9
+    return total
+
+
+def _item_weight(item: object) -> int:
+    if type(item) is bytes:
+        return len(item) + 5
+    host, _, node = cast("tuple[str, int, bytes]", item)
+    return 4 * len(host) + len(node) + 12
+
+
+def decode(kind: int, body: bytes) -> AnyMessage:
+    """A message of good form from a frame. Raises WireError."""
+    message = TYPES.get(kind)
+    if message is None:
+        raise WireError("unknown_type", f"There is no message of type {kind}.")
+    try:
+        value = canonical.decode(body, len(body))
+    except EncodingError as error:
+        raise WireError("bad_encoding", f"A message's bytes are not canonical: {error}") from None
+    if type(value) is not tuple or tuple(map(type, value)) != _FIELDS[message]:
+        raise WireError("bad_form", f"A message of type {kind} does not have the fields of its type.")
+    made = cast(AnyMessage, cast(Any, message)._make(value))
+    _check(made)
+    return made
+
+
+def _check(message: AnyMessage) -> None:
+    match message:
+        case Inventory(kind, names) | Get(kind, names) | Absent(kind, names):
+            _check_kind(kind)
+            _check_names(names, _MOST[type(message)])
+        case AskHistory(names, _) | History(names, _):
+            _check_names(names, _MOST[type(message)])
+        case Given(kind, things):
+            _check_kind(kind)
+            if not 0 < len(things) <= MAX_ASKED or any(type(thing) is not bytes for thing in things):
+                raise WireError("bad_form", "What was asked for is given as bytes, and not more than can be asked for.")
+        case Bye(code, text):
+            if len(code) > 32 or len(text) > 200:
+                raise WireError("bad_form", "A farewell is short.")
+        case Addresses(entries):
+            if len(entries) > MAX_ADDRESSES or any(not _is_address(entry) for entry in entries):
+                raise WireError("bad_form", f"A node tells at most {MAX_ADDRESSES} addresses: host, port and node id.")
+        case _:
+            pass
+
+
+def _check_kind(kind: int) -> None:
+    if kind not in KINDS:
+        raise WireError("unknown_kind", f"There are no things of kind {kind}.")
+
+
+def _check_names(names: tuple[bytes, ...], most: int) -> None:
+    if not len(names) <= most or any(type(name) is not bytes or len(name) != 32 for name in names):
+        raise WireError("bad_form", f"At most {most} ids of 32 bytes go into this message.")
+    if len(set(names)) != len(names):
+        raise WireError("bad_form", "A message names something twice.")
+
+
+def _is_address(entry: object) -> bool:
+    if type(entry) is not tuple or tuple(map(type, entry)) != (str, int, bytes):
+        return False
+    host, port, node = entry
+    return 0 < len(host) <= 255 and 0 < port < 1 << 16 and len(node) == 32

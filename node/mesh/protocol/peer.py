@@ -1,0 +1,77 @@
+"""What a node remembers of one peer while they are linked."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+
+from node.mesh.protocol.hello import Hello
+from node.mesh.protocol.limits import FAULT_MS, FAULTS, KNOWN, OWN_PERCENT
+from node.mesh.protocol.messages import KINDS, AnyMessage
+from node.mesh.protocol.quota import Quota
+
+
+class Known:
+    """Ids that a peer has, or was told of; the oldest are forgotten first."""
+
+    def __init__(self) -> None:
+        self._names: OrderedDict[bytes, None] = OrderedDict()
+
+    def __contains__(self, name: bytes) -> bool:
+        return name in self._names
+
+    def add(self, name: bytes) -> bool:
+        """Remember an id; whether it is new."""
+        if name in self._names:
+            return False
+        self._names[name] = None
+        if len(self._names) > KNOWN:
+            self._names.popitem(last=False)
+        return True
+
+
+class Peer:
+    """One linked peer. `number` names the link; `announce` are ids that it is told of next, by kind."""
+
+    def __init__(self, number: int, hello: Hello, inbound: bool, now_ms: int) -> None:
+        self.number = number
+        self.hello = hello
+        self.inbound = inbound
+        self.since_ms = now_ms
+        self.heard_ms = now_ms
+        self.known = [Known() for _ in KINDS]
+        self.announce: list[dict[bytes, int]] = [{} for _ in KINDS]  # id → worth
+        self.incoming = Quota()
+        self.outgoing = Quota(OWN_PERCENT)
+        self.held: deque[AnyMessage] = deque()
+        """Messages for which there was no quota; they go in their order."""
+        self.token = 0
+        """Of the last ping."""
+        self.pinged_ms: int | None = None
+        self.delay_ms: int | None = None
+        """How long the last ping took, there and back."""
+        self.asked_history_ms: int | None = None
+        """Since when an answer to a question about history is waited for."""
+        self.locator: tuple[bytes, ...] = ()
+        """What that question said."""
+        self.behind = True
+        """Whether this node may lack what the peer has."""
+        self.untold = False
+        """Whether blocks became known here of which it was not told one by one."""
+        self.chased = 0
+        """Blocks from it one after the other whose parents were not here."""
+        self.judging = 0
+        """Things that came from it and are with the host."""
+        self._faults = 0
+        self._faults_at = now_ms
+
+    def fault(self, points: int, now_ms: int) -> bool:
+        """Count a small fault; whether there have been too many."""
+        forgiven = (now_ms - self._faults_at) // FAULT_MS
+        self._faults = max(0, self._faults - forgiven) + points
+        self._faults_at += forgiven * FAULT_MS
+        return self._faults > FAULTS
+
+    @property
+    def faults(self) -> int:
+        """Points that stand against it."""
+        return self._faults

@@ -1,0 +1,57 @@
+"""Token buckets: how many messages and bytes of each type may pass a minute."""
+
+from __future__ import annotations
+
+from node.mesh.protocol.limits import LIMITS, Limit
+from node.mesh.protocol.messages import AnyMessage
+
+_MINUTE_MS = 60_000
+
+
+class Bucket:
+    """Holds one minute's worth and fills at that rate. Thousandths of a token, so that nothing is rounded away."""
+
+    def __init__(self, a_minute: int, now_ms: int) -> None:
+        self._a_minute = a_minute
+        self._full = a_minute * _MINUTE_MS
+        self._left = self._full
+        self._at = now_ms
+
+    def _fill(self, now_ms: int) -> None:
+        if now_ms > self._at:
+            self._left = min(self._full, self._left + (now_ms - self._at) * self._a_minute)
+        self._at = now_ms
+
+    def has(self, amount: int, now_ms: int) -> bool:
+        """Whether so much may pass now."""
+        self._fill(now_ms)
+        return self._left >= amount * _MINUTE_MS
+
+    def take(self, amount: int) -> None:
+        """Let so much pass."""
+        self._left -= amount * _MINUTE_MS
+
+
+class Quota:
+    """What one side of a link may say: a pair of buckets for each type of message that was ever said.
+
+    `percent` of the limits: the sender keeps below what the hearer allows, since what was sent evenly may come at once.
+    """
+
+    def __init__(self, percent: int = 100) -> None:
+        self._percent = percent
+        self._buckets: dict[type[AnyMessage], tuple[Bucket, Bucket]] = {}
+
+    def allows(self, message: type[AnyMessage], size: int, now_ms: int) -> bool:
+        """Whether a message of so many bytes may pass; if so, it is counted."""
+        found = self._buckets.get(message)
+        if found is None:
+            limit: Limit = LIMITS[message]
+            rate, volume_ = limit.rate * self._percent // 100, limit.volume * self._percent // 100
+            found = self._buckets[message] = Bucket(rate, now_ms), Bucket(volume_, now_ms)
+        number, volume = found
+        if not number.has(1, now_ms) or not volume.has(size, now_ms):
+            return False
+        number.take(1)
+        volume.take(size)
+        return True

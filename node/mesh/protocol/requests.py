@@ -1,0 +1,174 @@
+"""What is wanted and of whom it was asked: one request at a time for each thing, the next source when one fails.
+
+A thing is wanted because a peer said that it has it. Each peer has a queue of its own, so that one who announces what
+does not exist is only asked in vain himself. What does not come in time, or is absent, is asked of the next source;
+without any left the wish is forgotten: whoever really has the thing announces it again, or history names it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from node.mesh.protocol.limits import MAX_BLOCKS_IN_FLIGHT, MAX_IN_FLIGHT, MAX_QUEUED, MAX_SOURCES, PATIENCE, REQUEST_MS
+from node.mesh.protocol.messages import BLOCK, KINDS, MAX_ASKED
+
+Thing = tuple[int, bytes]
+"""Kind and id."""
+
+
+class _Wish:
+    __slots__ = ("asked", "asked_ms", "sources")
+
+    def __init__(self) -> None:
+        self.sources: list[int] = []
+        self.asked: int | None = None
+        self.asked_ms = 0
+
+
+class _Source:
+    """One peer's queue of things to be asked of it, what was asked, by kind, and when it gave something last."""
+
+    __slots__ = ("gave_ms", "queue", "under_way")
+
+    def __init__(self) -> None:
+        self.gave_ms = 0
+        self.queue: list[OrderedDict[bytes, None]] = [OrderedDict() for _ in KINDS]
+        self.under_way: list[set[bytes]] = [set() for _ in KINDS]
+
+    def room(self, kind: int) -> bool:
+        return len(self.under_way[kind]) < (MAX_BLOCKS_IN_FLIGHT if kind == BLOCK else MAX_IN_FLIGHT)
+
+
+class Requests:
+    """All wishes of a node."""
+
+    def __init__(self) -> None:
+        self._wishes: dict[Thing, _Wish] = {}
+        self._sources: dict[int, _Source] = {}
+
+    def __len__(self) -> int:
+        return len(self._wishes)
+
+    def __contains__(self, thing: Thing) -> bool:
+        return thing in self._wishes
+
+    def want(self, kind: int, name: bytes, source: int) -> None:
+        """A peer has a thing that is not here. The oldest wish of a full queue goes."""
+        wish = self._wishes.setdefault((kind, name), _Wish())
+        if source in wish.sources or len(wish.sources) >= MAX_SOURCES:
+            return
+        wish.sources.append(source)
+        queue = self._sources.setdefault(source, _Source()).queue[kind]
+        queue[name] = None
+        if len(queue) > MAX_QUEUED:
+            oldest = next(iter(queue))
+            self._pass_over(kind, oldest, source)
+
+    def gave(self, kind: int, name: bytes, peer: int, now_ms: int) -> None:
+        """A peer gave a wanted thing. Whoever is slow and gives one thing after the other keeps its turn."""
+        if (source := self._sources.get(peer)) is not None:
+            source.gave_ms = now_ms
+        self.came(kind, name)
+
+    def came(self, kind: int, name: bytes) -> None:
+        """The thing is here, or is wanted no more."""
+        wish = self._wishes.pop((kind, name), None)
+        if wish is not None:
+            for source in wish.sources:
+                self._sources[source].queue[kind].pop(name, None)
+            if wish.asked is not None:
+                self._sources[wish.asked].under_way[kind].discard(name)
+
+    def is_asked(self, kind: int, name: bytes, peer: int) -> bool:
+        """Whether the thing was asked of this peer and is still waited for."""
+        source = self._sources.get(peer)
+        return source is not None and name in source.under_way[kind]
+
+    def under_way(self, peer: int, kind: int) -> int:
+        """How many things of a kind a peer owes or is to be asked for."""
+        source = self._sources.get(peer)
+        return 0 if source is None else len(source.under_way[kind]) + len(source.queue[kind])
+
+    def absent(self, kind: int, name: bytes, peer: int) -> None:
+        """A peer does not have it after all."""
+        if (kind, name) in self._wishes:
+            self._pass_over(kind, name, peer)
+
+    def gone(self, peer: int) -> None:
+        """A peer is gone: others are asked for what it owed."""
+        source = self._sources.get(peer)
+        if source is None:
+            return
+        for (kind, name), wish in list(self._wishes.items()):
+            if peer in wish.sources:
+                self._pass_over(kind, name, peer)
+        del self._sources[peer]
+
+    def late(self, now_ms: int) -> list[tuple[int, Thing]]:
+        """What did not come in time, and who owed it; others are asked next."""
+        found: list[tuple[int, Thing]] = []
+        for peer, source in self._sources.items():
+            for kind, names in enumerate(source.under_way):
+                found += [(peer, (kind, name)) for name in names if self._due_ms(source, kind, name) <= now_ms]
+        for peer, (kind, name) in found:
+            self._pass_over(kind, name, peer)
+        return found
+
+    def _due_ms(self, source: _Source, kind: int, name: bytes) -> int:
+        wish = self._wishes[kind, name]
+        patience = REQUEST_MS if len(wish.sources) > 1 else PATIENCE * REQUEST_MS
+        return max(wish.asked_ms, source.gave_ms) + patience
+
+    def ask(self, now_ms: int) -> list[tuple[int, int, tuple[bytes, ...]]]:
+        """Requests to be sent now: peer, kind and ids of each. Sources take turns, so that all share the work."""
+        found: list[tuple[int, int, tuple[bytes, ...]]] = []
+        for kind in KINDS:
+            turns = [peer for peer, source in self._sources.items() if source.queue[kind]]
+            batches: dict[int, list[bytes]] = {}
+            while turns:
+                turns = [peer for peer in turns if self._take(peer, kind, now_ms, batches)]
+            for peer, names in batches.items():
+                for start in range(0, len(names), MAX_ASKED):
+                    found.append((peer, kind, tuple(names[start : start + MAX_ASKED])))
+        return found
+
+    def next_ms(self) -> int | None:
+        """When the next answer is late; None where nothing is under way."""
+        return min(
+            (
+                self._due_ms(source, kind, name)
+                for source in self._sources.values()
+                for kind, names in enumerate(source.under_way)
+                for name in names
+            ),
+            default=None,
+        )
+
+    def _take(self, peer: int, kind: int, now_ms: int, batches: dict[int, list[bytes]]) -> bool:
+        """Ask a peer for the next thing of its queue; False where there is none, or it owes enough already."""
+        source = self._sources[peer]
+        queue, under_way = source.queue[kind], source.under_way[kind]
+        while queue and source.room(kind):
+            name, _ = queue.popitem(last=False)
+            wish = self._wishes[kind, name]
+            if wish.asked is None:
+                wish.asked, wish.asked_ms = peer, now_ms
+                under_way.add(name)
+                batches.setdefault(peer, []).append(name)
+                return True
+        return False
+
+    def _pass_over(self, kind: int, name: bytes, peer: int) -> None:
+        """A source does not serve: it is struck from the wish, and the others stand in line again."""
+        wish = self._wishes[kind, name]
+        if peer not in wish.sources:
+            return
+        wish.sources.remove(peer)
+        self._sources[peer].queue[kind].pop(name, None)
+        if wish.asked == peer:
+            self._sources[peer].under_way[kind].discard(name)
+            wish.asked = None
+            for other in wish.sources:
+                self._sources[other].queue[kind][name] = None
+        if not wish.sources:
+            del self._wishes[kind, name]

@@ -1,0 +1,412 @@
+"""Gossip, requests and history between machines, and what hostile peers get out of them."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import pytest
+from fake_network import GENESIS, Network, make_block, name_of  # type: ignore[import-not-found]
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.encoding.canonical import pack
+from node.mesh.protocol import messages
+from node.mesh.protocol.limits import (
+    ANNOUNCE_MS,
+    FAULTS,
+    MAX_BLOCKS_IN_FLIGHT,
+    MAX_IN_FLIGHT,
+    MAX_QUEUED,
+    PATIENCE,
+    PING_MS,
+    REQUEST_MS,
+    SILENCE_MS,
+)
+from node.mesh.protocol.machine import Close, Judge, Send
+from node.mesh.protocol.messages import (
+    TRANSACTION,
+    VOTE,
+    Absent,
+    AskHistory,
+    Bye,
+    Get,
+    Given,
+    History,
+    Inventory,
+    NewBlock,
+    Ping,
+    Pong,
+    WholeBlock,
+)
+
+
+def ring(nodes: int, chords: int = 0, **more: object) -> Network:
+    network = Network(nodes, **more)
+    for number in range(nodes):
+        network.connect(number, (number + 1) % nodes)
+    random = Random(nodes)
+    for _ in range(chords):
+        one, other = random.sample(range(nodes), 2)
+        if frozenset((one, other)) not in network.links:
+            network.connect(one, other)
+    return network
+
+
+def test_everybody_gets_everything_once() -> None:
+    network = ring(12, 12)
+    names = {network.nodes[3].make(TRANSACTION, b"payment %d" % number) for number in range(40)}
+    names.add(network.nodes[7].make(VOTE, b"vote"))
+    made = network.nodes[5].make_block(1)
+    network.run(8_000)
+    for node in network.nodes:
+        assert {name for _, name in node.host.things} == names
+        assert made in node.host.blocks
+        assert all(count == 1 for count in node.host.judged.values())
+        assert not len(node.machine.requests)
+        assert not node.closed
+    assert network.sent[WholeBlock] == 11, "each of the others is given the block by one peer"
+    assert network.sent[NewBlock] < 2 * len(network.links)
+
+
+def test_inventories_are_gathered_and_the_most_wanted_come_first() -> None:
+    network = Network(2)
+    network.connect(0, 1)
+    network.run(100)
+    names = [network.nodes[0].make(TRANSACTION, b"payment %d" % worth, worth) for worth in range(30)]
+    network.nodes[0].machine.tick(network.now + ANNOUNCE_MS)
+    sends = [effect.message for effect in network.nodes[0].machine.take_effects() if isinstance(effect, Send)]
+    assert sends == [Inventory(TRANSACTION, tuple(reversed(names)))]
+
+
+def test_what_a_peer_has_told_is_not_told_back() -> None:
+    network = Network(2)
+    network.connect(0, 1)
+    network.nodes[0].make(TRANSACTION, b"payment")
+    network.nodes[0].make_block(1)
+    network.run(5_000)
+    assert network.sent[Inventory] == 1
+    assert network.sent[NewBlock] == 1
+
+
+@pytest.mark.parametrize("width", [1, 3])
+def test_a_newcomer_learns_a_long_history_in_pages(width: int) -> None:
+    network = Network(4, delay=(5, 30))
+    old = network.nodes[0]
+    for label in range(0, 1_800, width):
+        parents = old.host.top()
+        for beside in range(width):
+            old.add(name_of(pack((parents, label + beside))), *make_block(parents, label + beside))
+    network.connect(0, 1)
+    network.connect(1, 2)
+    network.run(60_000)
+    network.connect(3, 1)
+    network.connect(3, 2)
+    network.run(120_000)
+    for node in network.nodes:
+        assert node.host.blocks.keys() == old.host.blocks.keys()
+        assert not node.machine.syncing
+        assert not node.closed
+        assert max(node.host.judged.values(), default=1) == 1
+    third = network.nodes[3]
+    assert len(third.host.judged) == len(old.host.blocks) - 1
+
+
+def test_halves_that_were_parted_exchange_what_they_made() -> None:
+    network = Network(6)
+    halves = (0, 1, 2), (3, 4, 5)
+    for half in halves:
+        network.connect(half[0], half[1])
+        network.connect(half[1], half[2])
+    for label in range(700):
+        network.nodes[0].make_block(label)
+        network.nodes[3].make_block(10_000 + label)
+        network.run(network.now + 50)
+    network.run(network.now + 5_000)
+    assert network.nodes[2].host.blocks.keys() == network.nodes[0].host.blocks.keys()
+    network.connect(2, 5)
+    network.run(network.now + 60_000)
+    assert {len(node.host.blocks) for node in network.nodes} == {1_401}
+    assert not any(node.machine.syncing or node.closed for node in network.nodes)
+
+
+def test_a_link_that_ends_in_the_middle_costs_nothing() -> None:
+    network = Network(3)
+    for label in range(300):
+        network.nodes[0].make_block(label)
+        network.nodes[1].host.blocks = dict(network.nodes[0].host.blocks)
+    network.connect(2, 0)
+    network.run(400)
+    assert 1 < len(network.nodes[2].host.blocks) < 301
+    network.cut(2, 0)
+    network.connect(2, 1)
+    network.run(30_000)
+    assert len(network.nodes[2].host.blocks) == 301
+
+
+# -- one machine, and peers that say what they like -----------------------------------------------------------------
+
+
+class Alone:
+    """A machine whose peers are scripted; numbers 1, 2, … stand for their links."""
+
+    def __init__(self, peers: int = 1) -> None:
+        self.network = Network(2)
+        self.node = self.network.nodes[0]
+        self.host, self.machine = self.node.host, self.node.machine
+        self.now = 1_000
+        for number in range(1, peers + 1):
+            self.machine.connected(number, self.network.nodes[1].hello, True, self.now)
+        self.effects()
+
+    def say(self, peer: int, *said: messages.AnyMessage) -> list[object]:
+        for message in said:
+            self.machine.received(peer, messages.NUMBERS[type(message)], messages.encode(message), self.now)
+        return self.effects()
+
+    def wait(self, ms: int) -> list[object]:
+        self.now += ms
+        self.machine.tick(self.now)
+        return self.effects()
+
+    def effects(self) -> list[object]:
+        return list(self.machine.take_effects())
+
+
+def ids(count: int, start: int = 0) -> tuple[bytes, ...]:
+    return tuple(name_of(b"thing %d" % number) for number in range(start, start + count))
+
+
+def test_a_thing_is_asked_of_one_peer_and_of_the_next_when_it_does_not_come() -> None:
+    alone = Alone(peers=3)
+    (name,) = ids(1)
+    said = Inventory(TRANSACTION, (name,))
+    assert alone.say(1, said) == [Send(1, Get(TRANSACTION, (name,)))]
+    assert alone.say(2, said) == alone.say(3, said) == []
+    assert alone.wait(REQUEST_MS - 1) == []
+    assert alone.wait(1) == [Send(2, Get(TRANSACTION, (name,)))]
+    assert alone.say(2, Absent(TRANSACTION, (name,))) == [Send(3, Get(TRANSACTION, (name,)))]
+    judge = alone.say(3, Given(TRANSACTION, (b"thing 0",)))
+    assert judge == [Judge(3, TRANSACTION, name, (b"thing 0",))]
+    assert not len(alone.machine.requests)
+
+
+def test_a_late_answer_is_taken_while_the_thing_is_wanted() -> None:
+    alone = Alone(peers=2)
+    (name,) = ids(1)
+    alone.say(1, Inventory(TRANSACTION, (name,)))
+    alone.say(2, Inventory(TRANSACTION, (name,)))
+    alone.wait(REQUEST_MS)
+    assert alone.say(1, Given(TRANSACTION, (b"thing 0",))) == [Judge(1, TRANSACTION, name, (b"thing 0",))]
+    assert not len(alone.machine.requests)
+
+
+def test_a_slow_peer_that_gives_one_thing_after_the_other_keeps_its_turn() -> None:
+    alone = Alone()
+    alone.say(1, Inventory(TRANSACTION, ids(10)))
+    for number in range(10):
+        alone.wait(PATIENCE * REQUEST_MS - 1)
+        (effect,) = alone.say(1, Given(TRANSACTION, (b"thing %d" % number,)))
+        assert isinstance(effect, Judge)
+    assert alone.machine.peers[1].faults == 0
+
+
+def test_what_nobody_gives_is_forgotten() -> None:
+    alone = Alone()
+    alone.say(1, Inventory(TRANSACTION, ids(5)))
+    alone.wait(REQUEST_MS)
+    assert len(alone.machine.requests) == 5, "the only one who has it may be slow"
+    alone.wait((PATIENCE - 1) * REQUEST_MS)
+    assert not len(alone.machine.requests)
+
+
+def test_a_peer_that_goes_leaves_its_debts_to_others() -> None:
+    alone = Alone(peers=2)
+    (name,) = ids(1)
+    alone.say(1, Inventory(TRANSACTION, (name,)))
+    alone.say(2, Inventory(TRANSACTION, (name,)))
+    alone.machine.disconnected(1, alone.now)
+    assert alone.effects() == [Send(2, Get(TRANSACTION, (name,)))]
+
+
+def test_an_announcer_of_what_does_not_exist_keeps_nobody_from_being_asked() -> None:
+    alone = Alone(peers=2)
+    for start in range(0, 10_000, 1_000):
+        alone.say(1, Inventory(TRANSACTION, ids(1_000, start)))
+        assert len(alone.machine.requests) <= MAX_QUEUED + MAX_IN_FLIGHT
+    (name,) = ids(1, 20_000)
+    assert alone.say(2, Inventory(TRANSACTION, (name,))) == [Send(2, Get(TRANSACTION, (name,)))]
+    effects: list[object] = []
+    for _ in range(20):
+        effects += alone.wait(PATIENCE * REQUEST_MS)
+        effects += alone.say(2, Ping(1))
+    assert any(isinstance(effect, Close) and effect.peer == 1 for effect in effects), "too much of it was vain"
+    assert 2 in alone.machine.peers
+
+
+def test_no_peer_owes_more_than_the_limit() -> None:
+    alone = Alone()
+    (asked,) = alone.say(1, Inventory(TRANSACTION, ids(900)))
+    assert isinstance(asked, Send)
+    assert isinstance(asked.message, Get)
+    assert len(asked.message.names) == MAX_IN_FLIGHT
+    alone = Alone()
+    said = tuple(NewBlock(make_block((GENESIS,), number)[0]) for number in range(50))
+    asked_blocks = [name for effect in alone.say(1, *said) for name in effect.message.names]  # type: ignore[attr-defined]
+    assert len(asked_blocks) == MAX_BLOCKS_IN_FLIGHT
+
+
+def test_what_was_not_asked_for_is_not_judged() -> None:
+    alone = Alone()
+    for number in range(FAULTS // 5 + 1):
+        effects = alone.say(1, Given(TRANSACTION, (b"unasked %d" % number,)), WholeBlock(*make_block((), number)))
+        assert not any(isinstance(effect, Judge) for effect in effects)
+    assert 1 not in alone.machine.peers
+
+
+def test_a_bad_thing_ends_the_link_and_is_told_to_nobody() -> None:
+    network = ring(4)
+    bad = b"bad thing"
+    network.nodes[0].make(TRANSACTION, bad)
+    network.run(5_000)
+    assert [closed.code for node in network.nodes[1:] for closed in node.closed] == ["bad", "bad"]
+    assert all(closed.ban_ms > 0 for node in network.nodes for closed in node.closed)
+    assert not network.nodes[2].host.things
+
+
+def test_pings_are_answered_and_who_is_silent_goes() -> None:
+    alone = Alone(peers=2)
+    assert alone.say(1, Ping(77)) == [Send(1, Pong(77))]
+    pings: dict[int, Any] = {each.peer: each.message for each in alone.wait(PING_MS) if isinstance(each, Send)}
+    assert set(pings) == {1, 2}
+    alone.now += 45
+    assert alone.say(1, Pong(pings[1].token)) == []
+    assert alone.machine.peers[1].delay_ms == 45
+    effects = alone.wait(SILENCE_MS - PING_MS - 45)
+    assert [effect for effect in effects if isinstance(effect, Close)] == [
+        Close(2, "silent", "It was not heard for too long.", 0)
+    ]
+
+
+def test_a_farewell_ends_the_link_without_a_ban() -> None:
+    alone = Alone()
+    assert alone.say(1, Bye("stopping", "The node stops.")) == [Close(1, "stopping", "The node stops.", 0)]
+    assert alone.say(1, Ping(1)) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "code"),
+    [
+        (99, b"", "unknown_type"),
+        (1, b"", "bad_encoding"),
+        (1, pack(()), "bad_form"),
+        (1, pack((b"x",)), "bad_form"),
+        (10, pack((9, ())), "unknown_kind"),
+        (10, pack((0, (b"short",))), "bad_form"),
+        (10, pack((0, (bytes(32), bytes(32)))), "bad_form"),
+        (11, pack((0, tuple(number.to_bytes(32) for number in range(129)))), "bad_form"),
+        (13, pack((0, ())), "bad_form"),
+        (3, pack(("x" * 33, ""))[:], "bad_form"),
+        (14, pack((b"\xc1",)), "bad_header"),
+        (31, pack(((("host", 0, bytes(32)),),)), "bad_form"),
+        (31, pack(((("", 1, bytes(32)),),)), "bad_form"),
+    ],
+)
+def test_what_no_honest_node_says_ends_the_link(kind: int, body: bytes, code: str) -> None:
+    alone = Alone()
+    alone.machine.received(1, kind, body, alone.now)
+    (effect,) = alone.effects()
+    assert isinstance(effect, Close)
+    assert effect.code == code
+    assert effect.ban_ms > 0
+    assert not alone.machine.peers
+
+
+def test_who_talks_too_much_goes() -> None:
+    alone = Alone()
+    for _ in range(200):
+        alone.say(1, Ping(1))
+    assert 1 not in alone.machine.peers
+
+
+def test_an_honest_node_never_passes_the_rates_itself() -> None:
+    """Much more is made than the rates allow to announce: it is held back, in order, and nobody is found guilty."""
+    network = Network(2, delay=(1, 1))
+    network.connect(0, 1)
+    network.run(10)
+    tips: tuple[bytes, ...] = (GENESIS,)
+    for label in range(2_000):
+        tips = (network.nodes[0].make_block(label, tips),)
+    network.run(240_000)
+    assert not network.nodes[0].closed
+    assert not network.nodes[1].closed
+    assert len(network.nodes[1].host.blocks) == 2_001
+
+
+def test_history_that_leads_nowhere_is_not_asked_for_for_ever() -> None:
+    alone = Alone()
+    alone.machine.peers[1].behind = True
+    asked = alone.wait(1)
+    assert [type(effect.message) for effect in asked if isinstance(effect, Send)] == [AskHistory]
+    effects = alone.say(1, History((GENESIS,), 1))
+    assert effects == []
+    assert alone.wait(PING_MS // 2) == []
+
+
+def test_history_that_nobody_asked_for_is_a_fault() -> None:
+    alone = Alone()
+    for number in range(FAULTS // 5 + 1):
+        alone.say(1, History(ids(1, number), 0))
+    assert 1 not in alone.machine.peers
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 40), st.binary(max_size=80)), max_size=30))
+def test_no_bytes_bring_the_machine_down(frames: list[tuple[int, int, bytes]]) -> None:
+    alone = Alone(peers=3)
+    for peer, kind, body in frames:
+        alone.machine.received(peer, kind, body, alone.now)
+        alone.now += 7
+    alone.wait(REQUEST_MS)
+    for effect in alone.effects():
+        assert isinstance(effect, Send | Close | Judge)
+
+
+_names = st.lists(st.sampled_from(ids(12)), unique=True, max_size=6).map(tuple)
+_kinds = st.sampled_from(messages.KINDS)
+_things = st.sampled_from([b"thing %d" % number for number in range(12)])
+_said = st.one_of(
+    st.builds(Inventory, _kinds, _names),
+    st.builds(Get, _kinds, _names),
+    st.builds(Absent, _kinds, _names),
+    st.builds(
+        Given,
+        _kinds,
+        st.lists(st.sampled_from([b"thing %d" % n for n in range(12)]), min_size=1, max_size=3).map(tuple),
+    ),
+    st.builds(NewBlock, st.integers(0, 5).map(lambda n: make_block((GENESIS,), n)[0])),
+    st.integers(0, 5).map(lambda n: WholeBlock(*make_block((GENESIS,), n))),
+    st.builds(History, _names, st.integers(0, 1)),
+    st.builds(Ping, st.integers(0, 9)),
+)
+
+
+@given(st.lists(st.one_of(st.tuples(st.integers(1, 3), _said), st.integers(1, 3_000)), max_size=60))
+def test_whatever_is_said_in_good_form_the_books_stay_straight(steps: list[Any]) -> None:
+    alone = Alone(peers=3)
+    for step in steps:
+        if isinstance(step, int):
+            alone.wait(step)
+            continue
+        number, message = step
+        for effect in alone.say(number, message):
+            if isinstance(effect, Judge):
+                alone.host.judging.add(effect.name)
+                alone.node.judge(effect)
+    requests = alone.machine.requests
+    alone.wait(REQUEST_MS)
+    for _ in range(12):
+        alone.wait(PATIENCE * REQUEST_MS)
+    assert not len(requests), "every wish ends: granted, or without sources"
+    assert requests.next_ms() is None
+    for peer in alone.machine.peers.values():
+        assert peer.judging == 0
