@@ -69,14 +69,20 @@ def send(app: NexusApp, recipient: str = "") -> None:
     app.start(_send(app, recipient), "send")
 
 
-async def _send(app: NexusApp, recipient: str) -> None:
-    from nexus_tui.dialogs.send import Draft, SendDialog
-
+def _sending_account(app: NexusApp) -> Account:
+    """The chosen account, else the first that can sign."""
     account = app.selected_account()
     if account is None or not account.can_sign:
         account = next((line.account for line in app.view.lines if line.account.can_sign), None)
     if account is None:
         raise Refused("watch_only", "This wallet only watches: it has no key to send with.")
+    return account
+
+
+async def _send(app: NexusApp, recipient: str) -> None:
+    from nexus_tui.dialogs.send import Draft, SendDialog
+
+    account = _sending_account(app)
     draft = Draft(account, recipient)
     while True:
         order = await app.push_screen_wait(SendDialog(draft))
@@ -161,6 +167,36 @@ def _amount_note(typed: str) -> tuple[bool, str]:
     except AmountError as error:
         return False, str(error)
     return (True, "") if units else (False, "more than nothing, please")
+
+
+# Evidence
+
+
+def evidence(app: NexusApp) -> None:
+    """Offences that were seen; send the proof of one."""
+    app.start(_evidence(app), "evidence")
+
+
+async def _evidence(app: NexusApp) -> None:
+    from nexus_tui.dialogs.evidence import ConfirmEvidence, EvidenceDialog
+    from wallet.accusations import prepare_evidence
+    from wallet.payments import build
+
+    proofs, prefix = await app.node_api().evidence(), _live(app).prefix
+    chosen = await app.push_screen_wait(EvidenceDialog(proofs, prefix))
+    proof = next((proof for proof in proofs if proof.id == chosen), None)
+    if proof is None:
+        return
+    account = _sending_account(app)
+    plan = await prepare_evidence(app.node_api(), account, proof)
+    if not await app.push_screen_wait(ConfirmEvidence(plan, account, prefix)):
+        return
+    if await unlocked(app, "Sending evidence"):
+        await _hand_over(app.node_api(), build(plan, _wallet(app).signer(account)))
+        app.say(
+            f"Accepted: the proof against {short(Address.from_raw(proof.validator).text(prefix))} goes into a block."
+        )
+        _live(app).mark("status", "accounts", "history")
 
 
 # Accounts

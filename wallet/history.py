@@ -39,6 +39,7 @@ _COLUMNS = (
     "height",
     "txid",
     "reason",
+    "kind",
 )
 
 
@@ -68,7 +69,7 @@ class AddressNames:
 
 @dataclass(frozen=True, slots=True)
 class HistoryRow:
-    """One transaction seen from the owner's side.
+    """One transaction seen from the owner's side: a payment, or another `kind`, which moves nothing of his.
 
     `amount` is what it moves (units, never negative), `fee` what the owner pays for it, `change` what it did to the
     owner's accounts together (for a pending one: will do). Text is as it came; screens sanitise it.
@@ -86,6 +87,7 @@ class HistoryRow:
     fee: int
     change: int
     memo: str
+    kind: str
 
 
 def rows(transactions: Iterable[TransactionView], names: AddressNames, prefix: str) -> tuple[HistoryRow, ...]:
@@ -127,6 +129,7 @@ def _row(view: TransactionView, names: AddressNames, prefix: str) -> HistoryRow:
         fee,
         change,
         view.memo,
+        view.kind_name,
     )
 
 
@@ -138,7 +141,7 @@ def search(found: Iterable[HistoryRow], query: str) -> tuple[HistoryRow, ...]:
 
 def _haystack(row: HistoryRow) -> str:
     people = [part for counterparty in row.counterparties for part in counterparty]
-    parts = [row.account, row.memo, row.status, row.direction, row.reason, row.txid.hex(), *people]
+    parts = [row.account, row.memo, row.status, row.direction, row.kind, row.reason, row.txid.hex(), *people]
     parts += [exact_amount(row.amount), _time(row.time_ms)]
     return "\n".join(parts).casefold()
 
@@ -193,6 +196,7 @@ def _values(row: HistoryRow) -> tuple[str, ...]:
         "" if row.height is None else str(row.height),
         row.txid.hex(),
         row.reason,
+        row.kind,
     )
 
 

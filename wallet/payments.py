@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from node.api.errors import Refused
 from node.api.interface import NodeApi
@@ -65,6 +66,17 @@ class PaymentPlan:
     def total(self) -> int:
         """What leaves the account."""
         return self.amount + self.fees
+
+
+class Plan(Protocol):
+    """What can be confirmed, then signed: the body, and the units that leave the account with it and beside it."""
+
+    @property
+    def transaction(self) -> Transaction: ...
+    @property
+    def amount(self) -> int: ...
+    @property
+    def total(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +206,7 @@ async def sender_key(api: NodeApi, account: Account) -> bytes:
     )
 
 
-def build(plan: PaymentPlan, signer: Signer) -> SignedTransaction:
+def build(plan: Plan, signer: Signer) -> SignedTransaction:
     """Sign a plan. Raises `Locked`, or `Refused` (other_account) when the signer is not the plan's sender."""
     return sign(plan.transaction, signer)
 
@@ -257,10 +269,15 @@ def _body(
         sender.scheme,
         sender.public_key,
         sender.view.next_nonce,
-        sender.current_slot + max(lifetime_ms // info.slot_ms, _FEWEST_SLOTS),
+        expiry_of(info, sender, lifetime_ms),
         tip,
         payload,
     )
+
+
+def expiry_of(info: NetworkInfo, sender: Sender, lifetime_ms: int = LIFETIME_MS) -> int:
+    """The last slot in which a transaction made now may be executed."""
+    return sender.current_slot + max(lifetime_ms // info.slot_ms, _FEWEST_SLOTS)
 
 
 def _check_outputs(outputs: tuple[Output, ...]) -> None:

@@ -64,7 +64,7 @@ def _rows(session: Session, wallet: str | None, account: str | None, search: str
 def _line(row: HistoryRow) -> tuple[str, ...]:
     from nexus_tui.format import exactly_when
 
-    who = "; ".join(foreign(name) or address for name, address in row.counterparties)
+    who = "; ".join(foreign(name) or address for name, address in row.counterparties) or row.kind
     status = row.status + (f" ({foreign(row.reason)})" if row.reason else "")
     return (
         "waiting" if row.time_ms is None else exactly_when(row.time_ms),
@@ -81,6 +81,7 @@ def _document(row: HistoryRow) -> dict[str, object]:
         "txid": row.txid.hex(),
         "status": row.status,
         "reason": row.reason,
+        "kind": row.kind,
         "direction": row.direction,
         "account": row.account,
         "counterparties": [{"name": name, "address": address} for name, address in row.counterparties],

@@ -1,4 +1,4 @@
-"""A payment from plan to block, for every command that makes one.
+"""A payment, or whatever else an account signs, from plan to block, for every command that makes one.
 
 Questions are asked between two looks at the node, never inside the event loop: there Ctrl-C would have to wait for an
 answer.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nexus_tui.cli.output import amount, foreign, note, nxt
 from node.api.errors import NexusError, Refused, TimedOut
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from node.api.records import NetworkInfo, Output, TransactionView
     from node.ledger.types import SignedTransaction
     from wallet.keystore import Account
-    from wallet.payments import PaymentPlan
+    from wallet.payments import PaymentPlan, Plan
     from wallet.signing import Signer
+
+    AnyPlan = TypeVar("AnyPlan", bound=Plan)
 
 TIMEOUT_S = 60.0
 _ATTEMPTS = 8
@@ -69,8 +71,8 @@ def plan(
 
 
 def pay(
-    session: Session, first: PaymentPlan, signer: Signer, again: Callable[[], PaymentPlan], patience: Patience
-) -> tuple[PaymentPlan, Sent]:
+    session: Session, first: AnyPlan, signer: Signer, again: Callable[[], AnyPlan], patience: Patience
+) -> tuple[AnyPlan, Sent]:
     """Sign and submit a confirmed plan; `again` plans it anew where another payment of the account took its number.
 
     The same amount must move then and no more be paid than was confirmed; else the refusal stands.
@@ -152,10 +154,11 @@ async def submit_to(
 def _settled(view: TransactionView) -> TransactionView:
     if view.status == "done":
         return view
+    what = "evidence" if view.kind_name == "evidence" else "payment"
     charged = f" Its fee of {nxt(view.fee)} was charged." if view.status == "failed" else " Nothing was charged."
     raise Refused(
-        f"payment_{view.status}",
-        f"The payment {view.txid.hex()} {view.status}: {view.reason or 'no reason is known'}.{charged}",
+        f"{what}_{view.status}",
+        f"The {what} {view.txid.hex()} {view.status}: {view.reason or 'no reason is known'}.{charged}",
     )
 
 

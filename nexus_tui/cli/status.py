@@ -107,6 +107,7 @@ def _document(session: Session, seen: Status, running: bool) -> dict[str, Any]:
         "alerts": [
             {
                 "code": alert.code,
+                "about": alert.about,
                 "level": alert.level,
                 "message": alert.message,
                 "hint": alert.hint,
@@ -118,7 +119,7 @@ def _document(session: Session, seen: Status, running: bool) -> dict[str, Any]:
 
 
 def _lines(session: Session, seen: Status, running: bool) -> list[str]:
-    from nexus_tui.format import finality, size
+    from nexus_tui.format import exactly_when, finality, size
 
     network = seen.network
     node = f"{seen.mode}, process {seen.pid}" if running else "not running (nexus node start)"
@@ -137,7 +138,7 @@ def _lines(session: Session, seen: Status, running: bool) -> list[str]:
         )
     )
     for alert in seen.alerts:
-        lines.append(f"{alert.level.upper()}: {foreign(alert.message)}")
+        lines.append(f"{alert.level.upper()} since {exactly_when(alert.since_ms)}: {foreign(alert.message)}")
         if alert.hint:
             lines.append(f"  {foreign(alert.hint)}")
     return lines

@@ -13,6 +13,7 @@ GROUPS: dict[tuple[str, ...], str] = {
     ("tx",): "Transactions: look at one, or make one on a machine without a network.",
     ("block",): "Look at the blocks of the selected chain.",
     ("dag",): "The block DAG: draw it, look into it, see how far it is final.",
+    ("dag", "evidence"): "Proofs of offences that this node holds.",
     ("lab",): "Simulate networks of the real engine.",
     ("config",): "Read and change settings.",
 }
@@ -64,6 +65,8 @@ COMMANDS: dict[tuple[str, ...], str] = {
     ("dag", "tips"): "dag:tips",
     ("dag", "finality"): "dag:finality",
     ("dag", "export"): "dag:export",
+    ("dag", "evidence", "list"): "evidence:list_evidence",
+    ("dag", "evidence", "send"): "evidence:send",
     ("lab", "network"): "lab:network",
     ("config", "get"): "configuration:get",
     ("config", "set"): "configuration:set_value",

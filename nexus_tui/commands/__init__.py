@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nexus_tui.commands.base import EVERYWHERE, Command
-from nexus_tui.commands.dag import FindBlock, FollowDag, InspectBlock, ShowFinality
+from nexus_tui.commands.dag import FindBlock, FollowDag, InspectBlock, ShowFinality, ShowOffences
 from nexus_tui.commands.everywhere import (
     GoDag,
     GoHome,
@@ -57,6 +57,7 @@ COMMANDS: tuple[type[Command], ...] = (
     FindBlock,
     InspectBlock,
     ShowFinality,
+    ShowOffences,
     GoHome,
     GoWallet,
     GoDag,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nexus_tui.commands.base import DAG, Command
+from nexus_tui.commands.base import DAG, HOME, Command
 
 if TYPE_CHECKING:
     from nexus_tui.app import NexusApp
@@ -83,7 +83,7 @@ class ShowFinality(Command):
     keys = "v"
     label = "Finality"
     order = 13
-    places = (DAG,)
+    places = (HOME, DAG)
 
     @classmethod
     def available(cls, app: NexusApp) -> bool:
@@ -98,3 +98,36 @@ class ShowFinality(Command):
         network = app.view.network
         if network is not None:
             app.push_screen(FinalityDialog(await app.node_api().finality(), network))
+
+    @classmethod
+    def shown(cls, app: NexusApp) -> bool:
+        """See `Command.shown`."""
+        return getattr(app.screen, "place", "") == DAG or warned(app, "finality", "long_silence")
+
+
+class ShowOffences(ShowFinality):
+    """Proofs of offences that this node holds; send one, and the offender loses stake."""
+
+    id = "dag.evidence"
+    title = "Offences and evidence"
+    keys = "o"
+    label = "Offences"
+    order = 14
+
+    @classmethod
+    async def run(cls, app: NexusApp) -> None:
+        """See `Command.run`."""
+        from nexus_tui.flows import evidence
+
+        evidence(app)
+
+    @classmethod
+    def shown(cls, app: NexusApp) -> bool:
+        """See `Command.shown`."""
+        return getattr(app.screen, "place", "") == DAG or warned(app, "offence")
+
+
+def warned(app: NexusApp, *codes: str) -> bool:
+    """Whether an alert stands whose code begins so."""
+    alerts = app.view.status.alerts if app.view.status is not None else ()
+    return any(alert.code.startswith(codes) for alert in alerts)

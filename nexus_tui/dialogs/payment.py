@@ -13,7 +13,7 @@ from nexus_tui.dialogs.base import Dialog
 from nexus_tui.dialogs.confirm import Facts
 from nexus_tui.format import exactly_when, groups
 from nexus_tui.sanitize import sanitize
-from nexus_tui.widgets.payments import full_amount
+from nexus_tui.widgets.payments import full_amount, party
 
 if TYPE_CHECKING:
     from wallet.history import HistoryRow
@@ -60,7 +60,8 @@ class PaymentDialog(Dialog[None]):
     def __init__(self, row: HistoryRow) -> None:
         super().__init__()
         self._row = row
-        self.title_text = TITLES.get(row.direction, "Payment")  # type: ignore[misc]
+        title = TITLES.get(row.direction, "Payment") if row.counterparties else party(row).capitalize()
+        self.title_text = title  # type: ignore[misc]
 
     def body(self) -> ComposeResult:
         """See `Dialog.body`."""

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from nexus_tui.drawing.marks import REGIONS, Marks
 from nexus_tui.foreign import sanitize
+from nexus_tui.format import address_text
+from node.encoding.amounts import exact_amount
 
 if TYPE_CHECKING:
     from nexus_tui.drawing.picture import Words
-    from node.api.records import CheckpointView, DagBlockSummary
+    from node.api.records import CheckpointView, DagBlockSummary, EvidenceView
 
 SHORT_ID = 4
 _ROOMY = 48
@@ -69,6 +71,23 @@ def rule_reason(view: CheckpointView) -> str:
         plural = "validator does" if view.absent == 1 else "validators do"
         reason += f" After a long silence {view.absent} {plural} not count."
     return reason.strip()
+
+
+def evidence_standing(view: EvidenceView) -> str:
+    """What may still come of a proof, in a word or two."""
+    return {"open": "open", "punished": "punished", "too_old": "too old"}.get(view.status, sanitize(view.status, 12))
+
+
+def accusation(view: EvidenceView, prefix: str) -> list[str]:
+    """What a proof says, and who loses what when it is sent, a sentence each."""
+    lines = [
+        f"The validator {address_text(view.validator, prefix)} {sanitize(view.what)}.",
+        f"It loses {exact_amount(view.loss)} NXT of its stake of {exact_amount(view.stake)} NXT to ECOSYSTEM_FUND, and "
+        "is excluded from validating for good.",
+    ]
+    if view.own:
+        lines.append("It is the validator of this very node: its stake would be cut.")
+    return lines
 
 
 def legend(marks: Marks, lines: bool = True) -> list[str]:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from nexus_tui.live import View
 
 RECENT = 30
+_ANSWERS = {"offence": "dag.evidence", "finality": "dag.finality", "long_silence": "dag.finality"}
+"""What in the app answers an alert, by the beginning of its code."""
 
 
 class HomeScreen(MainScreen):
@@ -163,9 +165,15 @@ class HomeScreen(MainScreen):
         parts: list[Content] = []
         if view.fault is not None and view.status is not None:
             parts.append(text(f"The node does not answer; this is what was known. {view.fault.message}", "$error"))
+        now = self.nexus.now_ms()
         for alert in view.status.alerts if view.status is not None else ():
             style = {"error": "$error bold", "warning": "$warning bold"}.get(alert.level, "bold")
-            parts.append(Content.assemble(text(alert.message, style), "\n", text(alert.hint, "$muted")))
+            command = next((found for code, found in _ANSWERS.items() if alert.code.startswith(code)), None)
+            here = f" Here: {key_of(command, self.nexus.rebound)}." if command is not None else ""
+            since = f"Since {when(alert.since_ms, now)}. "
+            parts.append(
+                Content.assemble(text(alert.message, style), "\n", text(f"{since}{alert.hint}{here}", "$muted"))
+            )
         box.set_class(not parts, "hidden")
         box.show(Content("\n").join(parts))
 

@@ -35,7 +35,9 @@ _STATES = {
 
 
 def party(row: HistoryRow) -> str:
-    """Who is on the other side: a name if there is one, else the address in short."""
+    """Who is on the other side: a name if there is one, else the address in short; what it is where nobody is."""
+    if not row.counterparties:
+        return "evidence of an offence" if row.kind == "evidence" else sanitize(row.kind, 24)
     if row.direction == "self":
         return "between your accounts"
     name, address = row.counterparties[0]

@@ -42,6 +42,7 @@ from node.api.records import (
     DagBlockView,
     DagView,
     Event,
+    EvidenceView,
     FinalityView,
     HistoryPage,
     NetworkInfo,
@@ -175,6 +176,10 @@ class RemoteNode:
     async def finality(self) -> FinalityView:
         """How far the chain is final."""
         return cast(FinalityView, await self._call("finality"))
+
+    async def evidence(self) -> tuple[EvidenceView, ...]:
+        """Proofs of offences that the node has seen."""
+        return cast("tuple[EvidenceView, ...]", await self._call("evidence"))
 
     async def places(self) -> tuple[Place, ...]:
         """All named places of the sum."""

@@ -14,7 +14,7 @@ import struct
 from node.api.errors import ERROR_KINDS, Internal, NexusError
 from node.encoding.canonical import EncodingError, Value, decode, pack
 
-VERSION = 2
+VERSION = 3
 REQUEST, RESPONSE, NOTIFICATION = 0, 1, 2
 MAX_REQUEST = 64 * 1024
 MAX_RESPONSE = 32 * 1024 * 1024

@@ -18,6 +18,7 @@ from node.api.records import (
     DagBlockView,
     DagView,
     Event,
+    EvidenceView,
     FinalityView,
     HistoryPage,
     NetworkInfo,
@@ -91,6 +92,10 @@ class NodeApi(Protocol):
 
     async def finality(self) -> FinalityView:
         """How far the chain is final, its newest checkpoints and its validators."""
+        ...
+
+    async def evidence(self) -> tuple[EvidenceView, ...]:
+        """Proofs of offences that this node has seen, the newest offence first. Anyone may send them."""
         ...
 
     async def places(self) -> tuple[Place, ...]:

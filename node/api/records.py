@@ -31,13 +31,17 @@ class NetworkInfo:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """Something the owner should know. `level` is "info", "warning" or "error"."""
+    """Something the owner should know. `level` is "info", "warning" or "error"; `since_ms` is when it began.
+
+    `about` tells alerts of one code apart, "" where there is one at a time.
+    """
 
     code: str
     level: str
     message: str
     hint: str
     since_ms: int
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +324,29 @@ class ValidatorView:
 
 
 @dataclass(frozen=True, slots=True)
+class EvidenceView:
+    """Proof of an offence that this node has seen (protocol section 5, "Slashable").
+
+    `kind_name` is "double_block", "double_vote", "surround_vote" or "invalid_header"; `what` says what `validator` did,
+    to follow a name. `checkpoint` is the number that a vote was for. `status` is "open" (sent now, it costs the
+    validator `loss` units of its `stake`, and its sender nothing), "punished", or "too_old" to count.
+    """
+
+    id: bytes
+    kind: int
+    kind_name: str
+    validator: bytes  # raw address
+    own: bool  # this node's own validator
+    slot: int
+    checkpoint: int | None
+    what: str
+    stake: int
+    loss: int
+    status: str
+    proof: tuple[bytes, ...]  # headers and votes, as an evidence transaction carries them
+
+
+@dataclass(frozen=True, slots=True)
 class FinalityView:
     """How far the chain is final, and who votes. `checkpoints` are the newest, newest first.
 
@@ -369,7 +396,8 @@ class Event:
     """Something happened. `topic` is "block", "transaction", "balance", "alert" or "dag".
 
     block: `block`; transaction: `txid` and `text` = its new status; balance: `address` and `units` = balance now;
-    alert: `alert`; dag: a block came into the DAG (`block_id`), or the chain or its finality moved (None).
+    alert: `alert`, or None and `text` = its code where one is over; dag: a block came into the DAG (`block_id`), or the
+    chain or its finality moved (None).
     `missed` counts events dropped before this one because the reader was slow: then read afresh.
     """
 

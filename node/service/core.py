@@ -15,8 +15,9 @@ from node.ledger.state import Change, Record, State
 from node.storage import records
 from node.storage.records import Batch, ChainBlock, Colouring, MetaValue, NewBlock, NewVote
 
-FINAL_HEIGHT, BUSY = "final_height", "busy_height"
-"""Meta entries: heights of the newest final checkpoint's block, and of the newest block that executed anything."""
+FINAL_HEIGHT, BUSY, OFFENCES = "final_height", "busy_height", "offences"
+"""Meta entries: heights of the newest final checkpoint's block, and of the newest block that executed anything; the
+proofs of offences that were seen."""
 
 
 def colouring_of(coloured: Coloured) -> Colouring:
@@ -45,10 +46,11 @@ def coloured_of(index: int, colouring: Colouring) -> Coloured:
     )
 
 
-def batch_of(progress: Progress, engine: Engine, final_height: int = 0) -> Batch:
+def batch_of(progress: Progress, engine: Engine, final_height: int = 0, offences: bytes | None = None) -> Batch:
     """What the database must write for a step of the engine; to be called before the engine's next one.
 
     `final_height` is the stored one, which never falls: a chain that began from a snapshot learns of older checkpoints.
+    `offences` are the proofs to be kept from now on, None where they did not change.
     """
     added = {block.index for block in progress.added}
     undone, applied = progress.undone, progress.applied
@@ -56,6 +58,8 @@ def batch_of(progress: Progress, engine: Engine, final_height: int = 0) -> Batch
     meta: dict[str, MetaValue] = {BUSY: engine.busy_height}
     if progress.final is not None and progress.final.height > final_height:
         meta[FINAL_HEIGHT] = progress.final.height
+    if offences is not None:
+        meta[OFFENCES] = offences
     return Batch(
         added=tuple(_new_block(block) for block in progress.added),
         undone=tuple(step.block.id for step in undone),

@@ -30,14 +30,17 @@ from node.mempool.pool import Displaced, Mempool
 from node.service.alerts import Alerts
 from node.service.core import batch_of, changed_balances
 from node.service.journal import MAX_BEHIND, Entry, Journal
+from node.service.offences import Offences
 from node.service.production import Producer
 from node.service.retention import Retention
+from node.service.watch import Watch
 from node.storage.outbox import Outbox, OutboxEntry
 from node.storage.queries import Queries
 from node.storage.records import Batch
 from node.storage.writer import ChainWriter
 
 _TIDY_AFTER_S = 30.0
+_SOONEST_S, _LATEST_S = 1.0, 3_600.0  # before the clock is looked at again: it may have been set, or have stood still
 
 _log = logging.getLogger("nexus.node")
 
@@ -53,6 +56,7 @@ class Follower:
         outbox: Outbox,
         queries: Queries,
         retention: Retention,
+        offences: Offences,
         clock: Callable[[], int],
     ) -> None:
         self.genesis = genesis
@@ -62,6 +66,8 @@ class Follower:
         self.mempool = Mempool(genesis.parameters, engine.check)
         self.journal = Journal(writer, self.alerts, self._written)
         self.retention = retention
+        self.offences = offences
+        self._watch = Watch(engine, self.alerts, offences, genesis.prefix)
         self.producer: Producer | None = None
         self.stop_requested = asyncio.Event()
         self._writer = writer
@@ -73,6 +79,7 @@ class Follower:
         self._mine: set[bytes] = set()  # in the outbox and not expired
         self._expired: dict[bytes, tuple[SignedTransaction, str]] = {}
         self._tidy_timer: asyncio.TimerHandle | None = None
+        self._look_timer: asyncio.TimerHandle | None = None
         self._tidying: asyncio.Task[None] | None = None
 
     # -- life ---------------------------------------------------------------------------------------------------
@@ -101,11 +108,13 @@ class Follower:
                 await self._expire([transaction], error.code)
         if done:
             self._tidy_soon()
+        self.look()
 
     async def close(self) -> None:
         """Write down what is still to be written. The owner closes the files."""
-        if self._tidy_timer is not None:
-            self._tidy_timer.cancel()
+        for timer in (self._tidy_timer, self._look_timer):
+            if timer is not None:
+                timer.cancel()
         if self._tidying is not None:
             await self._tidying
         try:
@@ -169,7 +178,7 @@ class Follower:
         """Follow a step of the engine: at once in memory, then on disk, then to everybody."""
         if not progress:
             return progress
-        batch = batch_of(progress, self.engine, self.retention.final_height)
+        batch = batch_of(progress, self.engine, self.retention.final_height, self.offences.learn())
         state, slot = self.engine.state, self.engine.tip.slot + 1
         executed = {accepted.receipt.transaction.txid for step in progress.applied for accepted in step.receipts}
         lost: list[Displaced] = []
@@ -187,7 +196,19 @@ class Follower:
         await self._drop_expired(slot)
         if self.producer is not None:
             self.producer.wake()
+        self.look()
         return progress
+
+    def look(self) -> None:
+        """See what is to be warned of, now and when the next reason for it may have come."""
+        if self._look_timer is not None:
+            self._look_timer.cancel()
+            self._look_timer = None
+        own = None if self.producer is None else self.producer.identity
+        again = self._watch.look(self._slot(), own)
+        if again is not None:
+            wait = max(_SOONEST_S, (self.engine.slots.begins_ms(again) - self._clock()) / 1_000)
+            self._look_timer = asyncio.get_running_loop().call_later(min(wait, _LATEST_S), self.look)
 
     def _events(self, progress: Progress, batch: Batch) -> tuple[Event, ...]:
         """What is told of a step once it is written."""
@@ -284,8 +305,8 @@ class Follower:
     def _slot(self) -> int:
         return self.engine.slots.slot_at(self._clock())
 
-    def _tell_alert(self, alert: Alert) -> None:
-        self.hub.publish(Event("alert", alert=alert))
+    def _tell_alert(self, alert: Alert | None, code: str) -> None:
+        self.hub.publish(Event("alert", alert=alert, text=code))
 
 
 def _kept(entry: OutboxEntry) -> SignedTransaction:

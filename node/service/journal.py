@@ -103,7 +103,6 @@ class Journal:
             self._failure = None
 
     def _refused(self, error: NexusError) -> None:
-        _log.error("%d steps wait for the disk: %s", len(self._entries), error.message)
         if self._failure is not None and self._failure.code != error.code:
             self._alerts.clear(self._failure.code)
         self._failure = error

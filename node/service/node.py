@@ -17,6 +17,7 @@ from node.api.records import (
     DagBlockView,
     DagView,
     Event,
+    EvidenceView,
     FinalityView,
     HistoryPage,
     NetworkInfo,
@@ -50,6 +51,7 @@ class Node(Follower):
         engine = self.engine
         if self.producer is not None:
             self.producer.clock_is_plausible()
+        self.look()
         return Status(
             network=network_info(self.genesis),
             mode="producing" if self.producer is not None else "following",
@@ -181,6 +183,10 @@ class Node(Follower):
     async def finality(self) -> FinalityView:
         """See NodeApi."""
         return finality_view(self.engine)
+
+    async def evidence(self) -> tuple[EvidenceView, ...]:
+        """See NodeApi."""
+        return self.offences.views(None if self.producer is None else self.producer.identity)
 
     async def places(self) -> tuple[Place, ...]:
         """See NodeApi."""

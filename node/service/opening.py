@@ -19,7 +19,7 @@ from node.profile.paths import ProfilePaths
 from node.service.clock import system_clock
 from node.service.node import Node
 from node.service.production import Producer
-from node.service.restoring import final_height_of, open_engine
+from node.service.restoring import final_height_of, open_engine, open_offences
 from node.service.retention import Keep, Retention
 from node.service.trace import open_trace, trace
 from node.service.validator_key import load_validator_key
@@ -79,7 +79,7 @@ async def open_service(
         queries = await Queries.open(paths)
         keep = Keep(settings.keep_bodies_hours * 3_600_000, settings.keep_history_days * 86_400_000)
         retention = Retention(writer, keep, final_height_of(writer.database))
-        node = Node(genesis, engine, writer, outbox, queries, retention, clock)
+        node = Node(genesis, engine, writer, outbox, queries, retention, open_offences(engine, writer.database), clock)
         stack.push_async_callback(node.close)
         await node.recover(steps)
         if settings.produce:

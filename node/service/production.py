@@ -183,7 +183,8 @@ class Producer:
                     continue
                 await make(slot)
             except NexusError as error:
-                _log.error("%s", error.message)
+                if error.code != failure:
+                    self._alerts.clear(failure)
                 self._alerts.put(error.code, "error", error.message, error.hint)
                 failure = error.code
                 await asyncio.sleep(_RETRY_S)

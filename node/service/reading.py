@@ -23,6 +23,7 @@ from node.api.records import (
     DagBlockView,
     DagView,
     Event,
+    EvidenceView,
     FinalityView,
     HistoryPage,
     NetworkInfo,
@@ -158,6 +159,15 @@ class ReadOnlyNode:
         from node.service.restoring import read_engine
 
         return finality_view(read_engine(self._queries.path, self._queries.genesis))
+
+    async def evidence(self) -> tuple[EvidenceView, ...]:
+        """See NodeApi. Restores the engine from the files: what counts depends on its state and tables."""
+        return await asyncio.to_thread(self._evidence)
+
+    def _evidence(self) -> tuple[EvidenceView, ...]:
+        from node.service.restoring import read_offences
+
+        return read_offences(self._queries.path, self._queries.genesis).views()
 
     async def places(self) -> tuple[Place, ...]:
         """See NodeApi."""

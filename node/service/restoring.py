@@ -25,7 +25,8 @@ from node.ledger.signatures import Verdicts
 from node.ledger.staking import Validator
 from node.ledger.state import Change, State, apply_to_waves
 from node.light.waves import BUCKETS, SILENCE, StateWaves
-from node.service.core import BUSY, FINAL_HEIGHT, coloured_of, state_of, way_back
+from node.service.core import BUSY, FINAL_HEIGHT, OFFENCES, coloured_of, state_of, way_back
+from node.service.offences import Offences
 from node.storage.chain import ChainDatabase
 from node.storage.faults import other_network
 from node.storage.reader import ChainReader, reading
@@ -78,6 +79,25 @@ def read_engine(path: Path, genesis: Genesis) -> Engine:
     """The engine of a stored chain, to ask and not to go on with. Errors as of `open_engine`."""
     with reading(path) as database:
         return _opened(genesis, database, numpy=False)[0]
+
+
+def open_offences(engine: Engine, database: ChainReader) -> Offences:
+    """The stored proofs of offences. Raises Damaged where they cannot be read."""
+    stored = database.meta(OFFENCES)
+    if stored is not None and type(stored) is not bytes:
+        raise _contradiction(database, "the proofs of offences are no bytes.")
+    try:
+        return Offences(engine, stored)
+    except ValueError as error:
+        raise _contradiction(database, f"{error}.") from None
+
+
+def read_offences(path: Path, genesis: Genesis) -> Offences:
+    """The offences that a stored chain knows of. Errors as of `open_engine`."""
+    with reading(path) as database:
+        found = open_offences(_opened(genesis, database, numpy=False)[0], database)
+    found.learn()
+    return found
 
 
 def _opened(genesis: Genesis, database: ChainReader, numpy: bool) -> tuple[Engine, list[Progress]]:

@@ -109,7 +109,7 @@ def test_no_foreign_text_breaks_an_export(memo: str, label: str, contact: str) -
     written = to_csv(found)
     table = list(csv.reader(io.StringIO(written, newline=""), strict=True))
     assert len(table) == 3
-    assert {len(line) for line in table} == {14}
+    assert {len(line) for line in table} == {15}
     for line in table:
         for cell in line:
             assert not any(is_hidden(c) for c in cell)
@@ -137,6 +137,7 @@ def test_the_columns() -> None:
         "height": "1",
         "txid": (1).to_bytes(32).hex(),
         "reason": "",
+        "kind": "transfer",
     }
     assert json.loads(to_json(found)) == [line]
     assert json.loads(to_json(())) == []

@@ -26,6 +26,7 @@ from node.api.records import (
     DagBlockView,
     DagView,
     Event,
+    EvidenceView,
     FinalityView,
     HistoryPage,
     NetworkInfo,
@@ -36,7 +37,7 @@ from node.api.records import (
 )
 from node.encoding.address import Address
 from node.encoding.amounts import UNITS_PER_NXT
-from node.ledger.types import SignedTransaction
+from node.ledger.types import EVIDENCE, SignedTransaction
 
 NOW_MS = 1_763_121_600_000  # 2025-11-14 12:00:00 UTC
 PASSPHRASE = "correct horse"
@@ -60,6 +61,17 @@ class StandingClock:
 
 def raw_address(number: int) -> bytes:
     return bytes([0]) + bytes([number]) * 20
+
+
+def proof(number: int, status: str = "open", own: bool = False) -> EvidenceView:
+    """A double block of a validator, as the node shows it."""
+    stake = 1_000 * NXT
+    what, parts = f"made two blocks for slot {5_000 + number}", (bytes([number]) * 300, bytes([number + 1]) * 300)
+    loss = stake // 20 if status == "open" else 0
+    return EvidenceView(
+        bytes([0xE0 + number]) * 32, 1, "double_block", raw_address(0x70 + number), own, 5_000 + number, None, what,
+        stake, loss, status, parts,
+    )  # fmt: skip
 
 
 def block(height: int, region: str = "Green", transactions: int = 1) -> BlockSummary:
@@ -90,6 +102,7 @@ class FakeNode:
         self.accounts: dict[bytes, AccountView] = {}
         self.transactions: list[TransactionView] = []
         self.alerts: tuple[Alert, ...] = ()
+        self.proofs: tuple[EvidenceView, ...] = ()
         self.height = 1204
         self.submitted: list[SignedTransaction] = []
         self.refusal: Refused | None = None
@@ -150,6 +163,8 @@ class FakeNode:
             raise self.refusal
         signed = SignedTransaction.from_raw(raw)
         self.submitted.append(signed)
+        if signed.body.kind == EVIDENCE:
+            return Submission(signed.txid, signed.wid, False)
         recipient, amount, memo = signed.body.payload
         assert isinstance(recipient, bytes)
         assert isinstance(amount, int)
@@ -198,6 +213,9 @@ class FakeNode:
     async def finality(self) -> FinalityView:
         assert self.growing is not None
         return self.growing.finality()
+
+    async def evidence(self) -> tuple[EvidenceView, ...]:
+        return self.proofs
 
     def grow(self) -> None:
         """Blocks of another slot."""

@@ -48,8 +48,8 @@ def test_help_lists_every_key_of_the_screen(place: str) -> None:
 
 
 def test_a_clash_is_told_and_the_default_stays() -> None:
-    used, clashes = keymap({"wallet.send": "v,f2", "wallet.receive": "q", "go.home": "g"})
-    assert used == {"wallet.send": "v,f2", "go.home": "g"}
+    used, clashes = keymap({"wallet.send": "u,f2", "wallet.receive": "q", "go.home": "g"})
+    assert used == {"wallet.send": "u,f2", "go.home": "g"}
     assert len(clashes) == 1
     assert "Receive NXT" in clashes[0]
     assert "Quit" in clashes[0]
@@ -57,9 +57,9 @@ def test_a_clash_is_told_and_the_default_stays() -> None:
 
 def test_keys_come_from_the_configuration(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
-    path.write_text('[app]\ntheme = "light"\nmouse = false\n[keys]\nwallet_send = "v"\n')
+    path.write_text('[app]\ntheme = "light"\nmouse = false\n[keys]\nwallet_send = "u"\n')
     preferences = read_preferences(load(path, SECTIONS, environment={}))
-    assert preferences.keymap == {"wallet.send": "v"}
+    assert preferences.keymap == {"wallet.send": "u"}
     assert (preferences.theme, preferences.mouse, preferences.glyphs) == ("light", False, "auto")
     assert len(KEYS.settings) == len(COMMANDS)
     assert {setting.key for setting in APP.settings} == {"theme", "mouse", "glyphs", "hide_amounts"}
@@ -134,13 +134,13 @@ async def test_footer_is_made_of_commands_and_can_be_tapped(world: Any, until: A
 async def test_a_rebound_key_works_and_is_shown(world: Any, until: Any) -> None:
     from nexus_tui.widgets.rows import KeyBar
 
-    app = world.app(keymap={"wallet.receive": "v"})
+    app = world.app(keymap={"wallet.receive": "u"})
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.view.read)
         await pilot.pause(0.1)
-        assert "v" in [item.key for item in app.screen.query_one(KeyBar).items]
+        assert "u" in [item.key for item in app.screen.query_one(KeyBar).items]
         await pilot.press("r")
         await pilot.pause()
         assert not app.screen.query("#qr")
-        await pilot.press("v")
+        await pilot.press("u")
         await until(pilot, lambda: app.screen.query("#qr"))

@@ -21,6 +21,7 @@ from node.api.records import (
     DagBlockView,
     DagView,
     Event,
+    EvidenceView,
     FinalityView,
     HistoryPage,
     NetworkInfo,
@@ -49,6 +50,9 @@ CHECKPOINT = CheckpointView(
 WAITING = CheckpointView(4, b"j" * 32, 9, None, b"k" * 32, "waiting", 0, 100, 0, (), "few_regions", 2, b"")
 DAG_BLOCK = DagBlockSummary(
     b"i" * 32, (b"p" * 32, b"q" * 32), 8, 1, b"c" * 21, "Violet", 7, None, "red", False, True, 2, 1, False, 5
+)
+EVIDENCE = EvidenceView(
+    b"e" * 32, 2, "double_vote", b"c" * 21, True, 8, 3, "voted twice", 60, 3, "open", (b"v", b"h" * 300, b"i")
 )
 VALIDATOR = ValidatorView(b"c" * 21, "", "Violet", 60, None, 4, True)
 
@@ -164,6 +168,9 @@ class FakeNode:
 
     async def finality(self) -> FinalityView:
         return FinalityView(CHECKPOINT, CHECKPOINT, (WAITING, CHECKPOINT), (VALIDATOR,), b"m" * 32, b"n" * 32, 12)
+
+    async def evidence(self) -> tuple[EvidenceView, ...]:
+        return (EVIDENCE,)
 
     async def places(self) -> tuple[Place, ...]:
         return (Place("accounts", "accounts", 1), Place("TREASURY", "reserve", 2))

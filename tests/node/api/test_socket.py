@@ -136,6 +136,7 @@ async def test_every_method_gives_the_same_answer(running: Running) -> None:
         assert await node.finality() == await local.finality()
         assert ("dag", 7, 500) in local.calls
         assert await node.places() == await local.places()
+        assert await node.evidence() == await local.evidence()
         assert await node.verify() == await local.verify()
         assert ("history", (A, b"\1" * 33), 7, 9) in local.calls
 

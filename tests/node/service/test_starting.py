@@ -347,19 +347,29 @@ async def test_a_fault_in_production_is_told_and_the_node_lives_on(
         await confirmed(node, payment.txid)
 
 
-def test_an_alert_is_told_once_while_it_stands() -> None:
+def test_an_alert_is_told_once_while_it_stands(caplog: pytest.LogCaptureFixture) -> None:
     told: list[str] = []
-    alerts = Alerts(lambda: 7, lambda item: told.append(item.message))
-    alerts.put("a", "error", "one")
-    alerts.put("a", "error", "one")
-    alerts.put("a", "error", "two")
-    alerts.put("b", "info", "three")
-    assert told == ["one", "two", "three"]
-    assert [item.code for item in alerts.standing()] == ["a", "b"]
-    assert alerts.standing()[0].since_ms == 7
-    alerts.clear("a")
-    alerts.clear("never")
-    assert [item.code for item in alerts.standing()] == ["b"]
+    now = iter(range(7, 100))
+    alerts = Alerts(lambda: next(now), lambda item, code: told.append(f"{code} over" if item is None else item.message))
+    with caplog.at_level("INFO", "nexus.alerts"):
+        alerts.put("a", "error", "one")
+        alerts.put("a", "error", "one")
+        alerts.put("a", "error", "two")
+        alerts.put("b", "info", "three", about="it")
+        alerts.put("b", "info", "three", about="that", since_ms=3)
+        assert told == ["one", "two", "three", "three"]
+        assert [(item.code, item.about) for item in alerts.standing()] == [("a", ""), ("b", "it"), ("b", "that")]
+        assert [item.since_ms for item in alerts.standing()] == [7, 8, 3], "what changes its words began when it began"
+        assert alerts.about("b") == ("it", "that")
+        alerts.clear("a")
+        alerts.clear("a")
+        alerts.clear("never")
+        alerts.clear("b", "it")
+    assert told[4:] == ["a over", "b over"]
+    assert [item.about for item in alerts.standing()] == ["that"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "a: one", "a: two", "b: three", "b: three", "a: over", "b: over"
+    ]  # fmt: skip
 
 
 # -- after a backup ---------------------------------------------------------------------------------------------------
