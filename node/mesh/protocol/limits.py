@@ -99,6 +99,8 @@ MAX_CHASED = 3
 """Missing parents are asked for one by one so many times; then history is asked for."""
 HISTORY_MS = 10_000
 """A question about history that is not answered by then may be asked again."""
+PAGE_END = 6
+"""So many names at the end of a page of history stand in the question for the next one."""
 MAX_HELD = 1_000
 """Messages held back because a rate of this node's own would be passed; beyond that the link is given up."""
 HELD_MS = 500

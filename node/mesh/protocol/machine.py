@@ -22,6 +22,7 @@ from node.mesh.protocol.limits import (
     MAX_CHASED,
     MAX_GIVEN_BYTES,
     MAX_HELD,
+    PAGE_END,
     PING_MS,
     SILENCE_MS,
 )
@@ -370,7 +371,7 @@ class Machine:
             return
         if self.requests.under_way(peer.number, BLOCK) == 0:
             peer.asked_history_ms = now_ms
-            peer.locator = self._locator()
+            peer.locator = self._locator(peer)
             self._send(peer, AskHistory(peer.locator, MAX_HISTORY), now_ms)
 
     def _learn_history(self, peer: Peer, names: tuple[bytes, ...], more: bool, now_ms: int) -> None:
@@ -384,13 +385,14 @@ class Machine:
         lacking = [name for name in names if not self._host.has(BLOCK, name)]
         for name in lacking:
             self.requests.want(BLOCK, name, peer.number)
-        # A page of what is here already leads on only if more is here than when it was asked for.
-        peer.behind = bool(lacking) or (more and self._locator() != peer.locator)
+        # A page of what is here already leads on to the next one, but not to itself.
+        peer.page = names[-PAGE_END:]
+        peer.behind = bool(lacking) or (more and self._locator(peer) != peer.locator)
         self._ask(now_ms)
         self._go_on(peer, now_ms)
 
-    def _locator(self) -> tuple[bytes, ...]:
-        return tuple(dict.fromkeys(self._host.locator()))[:MAX_LOCATOR]
+    def _locator(self, peer: Peer) -> tuple[bytes, ...]:
+        return tuple(dict.fromkeys((*peer.page, *self._host.locator())))[:MAX_LOCATOR]
 
     @property
     def syncing(self) -> bool:

@@ -53,6 +53,8 @@ class Peer:
         """Since when an answer to a question about history is waited for."""
         self.locator: tuple[bytes, ...] = ()
         """What that question said."""
+        self.page: tuple[bytes, ...] = ()
+        """The end of the last page of its history."""
         self.behind = True
         """Whether this node may lack what the peer has."""
         self.untold = False
