@@ -183,6 +183,10 @@ class Engine:
         """For evidence in `block`: the table for children, in a slot, of a recent block of its chain."""
         return self._moving.table_of(block)
 
+    def heard_of(self, block: bytes) -> bool:
+        """Whether a block is here, waits for its parents, or was found invalid: it need not come again."""
+        return block in self.blocks or block in self._orphans or self._judging.is_invalid(block)
+
     # -- what comes in ------------------------------------------------------------------------------------------
 
     def add(self, block: Block, now: int) -> Progress:

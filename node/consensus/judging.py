@@ -47,6 +47,10 @@ class Judging:
         if len(self._invalid) > _INVALID_KEPT:
             del self._invalid[next(iter(self._invalid))]
 
+    def is_invalid(self, block: bytes) -> bool:
+        """Whether a block is remembered as invalid."""
+        return block in self._invalid
+
     def check_form(self, block: Block, now: int) -> None:
         """What the header alone shows in slot `now`. Raises BlockError, "early" for one that may come again."""
         header = block.header

@@ -69,6 +69,10 @@ class Follower:
         self.offences = offences
         self._watch = Watch(engine, self.alerts, offences, genesis.prefix)
         self.producer: Producer | None = None
+        self.step_taken: Callable[[Progress], None] = lambda progress: None
+        """Told of each step once it is written, so that others hear of it."""
+        self.admitted: Callable[[SignedTransaction], None] = lambda transaction: None
+        """Told of each transaction that waits now."""
         self.stop_requested = asyncio.Event()
         self._writer = writer
         self._outbox = outbox
@@ -123,6 +127,14 @@ class Follower:
         finally:
             await self._queries.close()
 
+    def clock_ms(self) -> int:
+        """Unix time by this node's clock."""
+        return self._clock()
+
+    async def whole_block(self, block_id: bytes) -> tuple[bytes, bytes] | None:
+        """Encoded header and body of a stored block; None where it, or its body, is not kept."""
+        return await self._queries.whole_block(block_id)
+
     # -- blocks and votes -------------------------------------------------------------------------------------------
 
     async def receive(self, block: Block) -> Progress:
@@ -135,6 +147,18 @@ class Follower:
         """Take a vote of somebody else; one that is not good changes nothing."""
         self._check_room()
         return await self._take(self.engine.add_vote(vote))
+
+    async def receive_transaction(self, transaction: SignedTransaction) -> None:
+        """Take a transaction of somebody else, who keeps it himself. Raises TransactionError where it cannot wait."""
+        await self._admitted(transaction, self.mempool.admit(transaction, self.engine.state, self._slot()))
+
+    async def _admitted(self, transaction: SignedTransaction, displaced: list[Displaced]) -> None:
+        """A transaction waits now: tell of it, and of what it took the place of."""
+        await self._displace(displaced)
+        self.hub.publish(Event("transaction", txid=transaction.txid, text="pending"))
+        self.admitted(transaction)
+        if self.producer is not None:
+            self.producer.wake()
 
     def _check_room(self) -> None:
         if len(self.journal) >= MAX_BEHIND:
@@ -194,6 +218,7 @@ class Follower:
         await self.journal.write()
         await self._displace(lost)
         await self._drop_expired(slot)
+        self.step_taken(progress)
         if self.producer is not None:
             self.producer.wake()
         self.look()

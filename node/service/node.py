@@ -118,10 +118,7 @@ class Node(Follower):
             raise _refused(error) from None
         self._mine.add(transaction.txid)
         self._expired.pop(transaction.txid, None)
-        await self._displace(displaced)
-        self.hub.publish(Event("transaction", txid=transaction.txid, text="pending"))
-        if self.producer is not None:
-            self.producer.wake()
+        await self._admitted(transaction, displaced)
         return Submission(transaction.txid, transaction.wid, known=False)
 
     async def _is_known(self, txid: bytes) -> bool:

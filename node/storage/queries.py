@@ -201,6 +201,13 @@ class Queries:
         check_arguments({"block_id": block_id})
         return await asyncio.to_thread(self._with_snapshot, lambda connection: self._dag.block(connection, block_id))
 
+    async def whole_block(self, block_id: bytes) -> tuple[bytes, bytes] | None:
+        """Encoded header and body of a block of the DAG; None where it, or its body, is not kept."""
+        rows = await self._rows(
+            "SELECT b.header, o.body FROM blocks b JOIN bodies o ON o.idx = b.idx WHERE b.id = ?", (block_id,)
+        )
+        return None if not rows else (rows[0][0], rows[0][1])
+
     async def find_blocks(self, prefix: str) -> tuple[bytes, ...]:
         """See NodeApi."""
         check_arguments({"prefix": prefix})

@@ -95,6 +95,8 @@ MAX_QUEUED = 2_000
 MAX_SOURCES = 8
 """Peers remembered for each of them."""
 MAX_BLOCKS_IN_FLIGHT = 16
+MAX_SERVED = 64
+"""Blocks that one peer may wait for; four times what an honest one asks for at once."""
 MAX_CHASED = 3
 """Missing parents are asked for one by one so many times; then history is asked for."""
 HISTORY_MS = 10_000

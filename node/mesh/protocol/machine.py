@@ -32,6 +32,8 @@ from node.mesh.protocol.messages import (
     MAX_HISTORY,
     MAX_LOCATOR,
     MAX_NAMES,
+    TRANSACTION,
+    VOTE,
     Absent,
     AnyMessage,
     AskHistory,
@@ -111,6 +113,10 @@ class Host(Protocol):
         """An encoded transaction or vote."""
         ...
 
+    def held(self, kind: int) -> list[tuple[bytes, int]]:
+        """Transactions or votes that can be given, the newest last, and what each is worth."""
+        ...
+
     def locator(self) -> tuple[bytes, ...]:
         """Ids of this node's blocks for `AskHistory`, its tips first."""
         ...
@@ -143,6 +149,9 @@ class Machine:
         self.peers[number] = peer = Peer(number, hello, inbound, now_ms)
         for tip in hello.tips:
             peer.known[BLOCK].add(tip)
+        for kind in (TRANSACTION, VOTE):
+            peer.announce[kind] = dict(self._host.held(kind)[-MAX_NAMES:])
+        self._announce_ms = now_ms
         peer.behind = any(not self._host.has(BLOCK, tip) for tip in hello.tips)
         self._go_on(peer, now_ms)
 

@@ -53,6 +53,9 @@ class Host:
     def give(self, kind: int, name: bytes) -> bytes | None:
         return self.things.get((kind, name))
 
+    def held(self, kind: int) -> list[tuple[bytes, int]]:
+        return [(name, 0) for of, name in self.things if of == kind]
+
     def top(self) -> tuple[bytes, ...]:
         inner = {parent for header, _ in self.blocks.values() for parent in parents_of(header)}
         return tuple(name for name in self.blocks if name not in inner)

@@ -79,6 +79,14 @@ def test_inventories_are_gathered_and_the_most_wanted_come_first() -> None:
     assert sends == [Inventory(TRANSACTION, tuple(reversed(names)))]
 
 
+def test_a_new_peer_hears_of_what_waits() -> None:
+    network = Network(2)
+    names = {network.nodes[0].make(kind, b"thing of kind %d" % kind) for kind in (TRANSACTION, VOTE)}
+    network.connect(0, 1)
+    network.run(2_000)
+    assert {name for _, name in network.nodes[1].host.things} == names
+
+
 def test_what_a_peer_has_told_is_not_told_back() -> None:
     network = Network(2)
     network.connect(0, 1)
