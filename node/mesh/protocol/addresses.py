@@ -1,0 +1,233 @@
+"""Where other nodes may be reached: a bounded book of addresses (protocol section 10).
+
+Anybody may tell of any address, so nobody may fill the book: each network prefix has a share of it, and so has each
+peer who tells. What was reached once is kept before what was only told of. Whom to try next is drawn among those that
+are due, fewer failures first; after a failure one waits twice as long. Two links never go into one prefix, so that
+whoever owns one does not own all that a node hears.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from random import Random
+from typing import NamedTuple, cast
+
+from node.encoding.canonical import Value
+
+MAX_ADDRESSES = 4_096
+MAX_IN_PREFIX = 64
+MAX_FROM_SOURCE = 512
+FIRST_WAIT_MS, LONGEST_WAIT_MS = 30_000, 30 * 60_000
+MAX_FAILURES = 10
+"""In a row, of one that was never reached in the last week: then it is forgotten."""
+_WEEK_MS = 7 * 86_400_000
+_HORIZON_MS = 30 * 86_400_000
+"""What was not heard of for so long is not told on."""
+_MAX_HOST = 253
+
+
+class Address(NamedTuple):
+    """Where a node listens, and who it must prove to be (32 bytes; its Ed25519 key)."""
+
+    host: str
+    port: int
+    node: bytes
+
+
+def is_host(text: str) -> bool:
+    """Whether a text is an address literal or could be a host's name."""
+    if not 0 < len(text) <= _MAX_HOST or not text.isascii():
+        return False
+    if _literal(text) is not None:
+        return True
+    labels = text.rstrip(".").split(".")
+    return (
+        all(
+            0 < len(label) <= 63 and label.replace("-", "a").replace("_", "a").isalnum() and label[0] != "-"
+            for label in labels
+        )
+        and not labels[-1].isdigit()
+    )
+
+
+def _literal(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        found = ip_address(host)
+    except ValueError:
+        return None
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return mapped or found
+
+
+def is_public(host: str) -> bool:
+    """Whether the host can be reached from everywhere: addresses of a local network are nobody else's business."""
+    literal = _literal(host)
+    if literal is None:
+        return not host.endswith((".local", ".lan", ".home", ".internal")) and host != "localhost"
+    return literal.is_global
+
+
+def prefix_of(host: str) -> str:
+    """What one operator is likely to own: /16 of IPv4, /32 of IPv6, the domain of a name; a local network is one."""
+    literal = _literal(host)
+    if literal is None:
+        return ".".join(host.lower().rstrip(".").split(".")[-2:])
+    if not literal.is_global:
+        return "local"
+    bits = 16 if literal.version == 4 else 96
+    return f"{literal.version}:{int(literal) >> bits:x}"
+
+
+class _Entry:
+    __slots__ = ("address", "failures", "heard_ms", "next_ms", "prefix", "reached_ms", "source")
+
+    def __init__(self, address: Address, source: bytes, heard_ms: int) -> None:
+        self.address = address
+        self.prefix = prefix_of(address.host)
+        self.source = source
+        self.heard_ms = heard_ms
+        self.reached_ms = 0
+        self.failures = 0
+        self.next_ms = 0
+
+
+class AddressBook:
+    """One address a node. Times are Unix time in ms; `random` draws."""
+
+    def __init__(self, own: bytes, random: Random) -> None:
+        """`own` is this node's id, which is never in the book."""
+        self._own = own
+        self._random = random
+        self._entries: dict[bytes, _Entry] = {}
+        # Of those that were told of and never reached: how many in each prefix, and how many by each teller.
+        self._near: Counter[str] = Counter()
+        self._told: Counter[bytes] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, node: bytes) -> bool:
+        return node in self._entries
+
+    def add(self, address: Address, source: bytes, now_ms: int) -> bool:
+        """Note an address that `source` (a node id; empty for this node's owner) told of; whether it is kept.
+
+        One that was reached is not moved by hearsay: only its owner's word, or its own, does that.
+        """
+        if address.node == self._own or not is_host(address.host) or not 0 < address.port < 1 << 16:
+            return False
+        known = self._entries.get(address.node)
+        if known is not None:
+            trusted = not source or source == address.node
+            if known.address != address and (trusted or not known.reached_ms):
+                self._count(known, -1)
+                known.address, known.prefix, known.failures, known.next_ms = address, prefix_of(address.host), 0, 0
+                self._count(known, 1)
+            if known.address == address:
+                known.heard_ms = max(known.heard_ms, now_ms)
+            return known.address == address
+        entry = _Entry(address, source, now_ms)
+        if source and (self._told[source] >= MAX_FROM_SOURCE or self._near[entry.prefix] >= MAX_IN_PREFIX):
+            return False
+        if len(self._entries) >= MAX_ADDRESSES:
+            # The least useful: never reached and failed most, then the one not heard of for longest.
+            worst = min(self._entries.values(), key=lambda old: (old.reached_ms > 0, -old.failures, old.heard_ms))
+            self.forget(worst.address.node)
+        self._entries[address.node] = entry
+        self._count(entry, 1)
+        return True
+
+    def _count(self, entry: _Entry, sign: int) -> None:
+        if entry.reached_ms or not entry.source:
+            return
+        self._near[entry.prefix] += sign
+        self._told[entry.source] += sign
+        if not self._near[entry.prefix]:
+            del self._near[entry.prefix]
+        if not self._told[entry.source]:
+            del self._told[entry.source]
+
+    def reached(self, node: bytes, now_ms: int) -> None:
+        """A link to the node came about."""
+        if (entry := self._entries.get(node)) is not None:
+            self._count(entry, -1)
+            entry.reached_ms = entry.heard_ms = now_ms
+            entry.failures = 0
+            entry.next_ms = 0
+
+    def failed(self, node: bytes, now_ms: int) -> None:
+        """The node was not reached, or sent this one away."""
+        entry = self._entries.get(node)
+        if entry is None:
+            return
+        entry.failures += 1
+        entry.next_ms = now_ms + min(FIRST_WAIT_MS << min(entry.failures - 1, 16), LONGEST_WAIT_MS)
+        if entry.failures >= MAX_FAILURES and now_ms - entry.reached_ms > _WEEK_MS and entry.source:
+            self.forget(node)
+
+    def forget(self, node: bytes) -> bool:
+        """Strike a node out; whether it was there."""
+        entry = self._entries.pop(node, None)
+        if entry is not None:
+            self._count(entry, -1)
+        return entry is not None
+
+    def candidate(self, now_ms: int, without: Collection[bytes], prefixes: Collection[str]) -> Address | None:
+        """Whom to try now: nobody of `without`, and into none of `prefixes` (a local network does not count)."""
+        taken = set(prefixes) - {"local"}
+        due = [
+            entry
+            for node, entry in self._entries.items()
+            if entry.next_ms <= now_ms and node not in without and entry.prefix not in taken
+        ]
+        if not due:
+            return None
+        # Told from afar or near, by many or few: every prefix has the same chance (Kaspa weighs alike).
+        crowd = Counter(entry.prefix for entry in due)
+        weights = [
+            (64 if entry.reached_ms else 16) / ((1 + entry.failures) ** 2 * crowd[entry.prefix]) for entry in due
+        ]
+        return self._random.choices(due, weights)[0].address
+
+    def next_ms(self) -> int | None:
+        """When somebody is due; None for an empty book."""
+        return min((entry.next_ms for entry in self._entries.values()), default=None)
+
+    def anchors(self, count: int) -> list[Address]:
+        """The nodes reached last, to begin with after a restart."""
+        reached = [entry for entry in self._entries.values() if entry.reached_ms]
+        reached.sort(key=lambda entry: entry.reached_ms, reverse=True)
+        return [entry.address for entry in reached[:count]]
+
+    def share(self, count: int, now_ms: int, *, local: bool) -> tuple[Address, ...]:
+        """A random part of what is known to work, at most a quarter of it, for a peer; addresses of a local network
+        only for one that is in the same (`local`)."""
+        good = [
+            entry.address
+            for entry in self._entries.values()
+            if entry.reached_ms and now_ms - entry.heard_ms < _HORIZON_MS and (local or is_public(entry.address.host))
+        ]
+        return tuple(self._random.sample(good, min(count, max(1, len(good) // 4), len(good))))
+
+    def rows(self) -> tuple[Value, ...]:
+        """What is to be stored."""
+        return tuple(
+            (*entry.address, entry.source, entry.heard_ms, entry.reached_ms, entry.failures)
+            for entry in self._entries.values()
+        )
+
+    def restore(self, rows: Iterable[Value]) -> None:
+        """Take up what was stored; rows that are none are passed over, since the book only remembers what can be
+        learned again."""
+        for row in rows:
+            if type(row) is not tuple or tuple(map(type, row)) != (str, int, bytes, bytes, int, int, int):
+                continue
+            host, port, node, source, heard, reached, failures = cast(
+                "tuple[str, int, bytes, bytes, int, int, int]", row
+            )
+            if len(node) == 32 and self.add(Address(host, port, node), b"", heard):
+                entry = self._entries[node]
+                entry.source, entry.reached_ms, entry.failures = source, reached, failures
+                self._count(entry, 1)
