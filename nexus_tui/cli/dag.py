@@ -271,6 +271,7 @@ def _finality_lines(view: FinalityView, network: NetworkInfo) -> list[str]:
     lines = fields(
         (
             ("Final", _position(view.final)),
+            ("Its hash", "none yet" if view.final is None else view.final.hash.hex()),
             ("Justified", _position(view.justified)),
             ("Behind the tip", lag_words(view.lag_slots, network.slot_ms)),
         )

@@ -7,6 +7,7 @@ from typing import Any
 
 GROUPS: dict[tuple[str, ...], str] = {
     ("node",): "Run and look after the node of a profile.",
+    ("node", "snapshot"): "The state at a final checkpoint as one file, to begin from.",
     ("wallet",): "Accounts, payments and everything that needs your keys.",
     ("wallet", "account"): "Accounts inside a wallet.",
     ("contact",): "Names for addresses.",
@@ -31,6 +32,9 @@ COMMANDS: dict[tuple[str, ...], str] = {
     ("node", "verify"): "upkeep:verify",
     ("node", "backup"): "upkeep:backup",
     ("node", "restore"): "upkeep:restore",
+    ("node", "snapshot", "make"): "snapshots:make",
+    ("node", "snapshot", "check"): "snapshots:check",
+    ("node", "snapshot", "adopt"): "snapshots:adopt",
     ("node", "service"): "upkeep:service",
     ("node", "validator-key"): "upkeep:validator_key",
     ("wallet", "create"): "keys:create",

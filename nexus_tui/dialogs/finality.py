@@ -40,6 +40,7 @@ class FinalityDialog(Dialog[None]):
         view = self._view
         rows: Rows = [
             ("Final", _position(view.final)),
+            ("Its hash", "none yet" if view.final is None else view.final.hash.hex()),
             ("Justified", _position(view.justified)),
             ("Behind", lag_words(view.lag_slots, self._network.slot_ms)),
         ]

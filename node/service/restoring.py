@@ -78,7 +78,12 @@ def open_engine(genesis: Genesis, database: ChainDatabase, *, numpy: bool = True
 def read_engine(path: Path, genesis: Genesis) -> Engine:
     """The engine of a stored chain, to ask and not to go on with. Errors as of `open_engine`."""
     with reading(path) as database:
-        return _opened(genesis, database, numpy=False)[0]
+        return stored_engine(genesis, database)
+
+
+def stored_engine(genesis: Genesis, database: ChainReader) -> Engine:
+    """The same over one reader, for who needs rows of the very state that the engine was read from."""
+    return _opened(genesis, database, numpy=False)[0]
 
 
 def open_offences(engine: Engine, database: ChainReader) -> Offences:
@@ -95,7 +100,7 @@ def open_offences(engine: Engine, database: ChainReader) -> Offences:
 def read_offences(path: Path, genesis: Genesis) -> Offences:
     """The offences that a stored chain knows of. Errors as of `open_engine`."""
     with reading(path) as database:
-        found = open_offences(_opened(genesis, database, numpy=False)[0], database)
+        found = open_offences(stored_engine(genesis, database), database)
     found.learn()
     return found
 

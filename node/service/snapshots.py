@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from node.api.errors import Damaged, Refused
 from node.consensus.blocks import Block, Header
 from node.consensus.finality import Checkpoint
+from node.consensus.slots import SlotClock
 from node.encoding.canonical import decode, pack
 from node.ledger.genesis import RULE_VERSION, Genesis
+from node.profile.paths import ProfilePaths
+from node.service.clock import system_clock
 from node.service.core import BUSY, FINAL_HEIGHT
-from node.service.restoring import ADOPTED, BASE, ROOT, VIEW, read_engine
+from node.service.founding import write_genesis
+from node.service.restoring import ADOPTED, BASE, ROOT, VIEW, stored_engine
 from node.service.verify import verify_file
 from node.storage.chain import ChainDatabase
 from node.storage.faults import other_network, translated
@@ -25,18 +30,81 @@ from node.storage.records import DagRow
 from node.storage.snapshot import Head, SnapshotFile, export_snapshot, write_snapshot
 
 
+@dataclass(frozen=True, slots=True)
+class SnapshotReport:
+    """What a snapshot holds, found in one pass over it. `height` is that of the checkpoint's block."""
+
+    path: Path
+    bytes: int
+    genesis: Genesis
+    checkpoint: Checkpoint
+    time_ms: int  # when the slot of the checkpoint's block began
+    height: int
+    blocks: int
+    records: int
+    total_units: int
+
+    @property
+    def is_old(self) -> bool:
+        """Whether the checkpoint is older than half the unbonding period by this device's clock: who had the
+        validators' keys then may have taken his stake since, and loses nothing by another history."""
+        parameters = self.genesis.parameters
+        return 2 * (system_clock() - self.time_ms) > parameters.unbonding_slots * parameters.slot_ms
+
+
 def make_snapshot(chain_db: Path, genesis: Genesis, target: Path) -> Checkpoint:
     """Write the state at the newest final checkpoint into a new file, whether a node runs or not.
 
     Returns the checkpoint; whoever adopts the snapshot must know its hash from somewhere else. Raises Refused where
-    nothing is final yet.
+    nothing is final yet or the name is taken.
     """
-    final = read_engine(chain_db, genesis).final
-    if not final.height:
-        raise Refused("nothing_final", "No checkpoint is final yet, so there is no snapshot to make.")
-    checkpoint = final.checkpoint
     with reading(chain_db) as source:
-        export_snapshot(source, target, checkpoint.block, final.height, pack(tuple(checkpoint)), checkpoint.state)
+        final = stored_engine(genesis, source).final
+        if not final.height:
+            raise Refused("nothing_final", "No checkpoint is final yet, so there is no snapshot to make.")
+        checkpoint, encoded = final.checkpoint, pack(tuple(final.checkpoint))
+        block, state = checkpoint.block, checkpoint.state
+        export_snapshot(source, target, genesis.encode(), block, final.height, encoded, state)
+    return checkpoint
+
+
+def check_snapshot(source: Path) -> SnapshotReport:
+    """Check a snapshot in one pass: its form, the order of its rows, the waves of the state that its checkpoint names,
+    and the total. Nothing is written.
+
+    That its checkpoint is the network's, no file can show: its hash must be known from somewhere else. Raises Damaged.
+    """
+    with _opened(source) as snapshot:
+        genesis, checkpoint = _genesis_of(snapshot), _checkpoint_of(snapshot)
+        identify, records = _identify(genesis), 0
+        for row, _ in snapshot.blocks():
+            _named(snapshot, identify, row)
+        for _, rows in snapshot.buckets():
+            records += len(rows)
+        head = snapshot.head
+        slots = SlotClock.of(genesis.start_ms, genesis.parameters)
+        return SnapshotReport(
+            path=source,
+            bytes=source.stat().st_size,
+            genesis=genesis,
+            checkpoint=checkpoint,
+            time_ms=slots.begins_ms(checkpoint.slot),
+            height=head.height,
+            blocks=head.blocks,
+            records=records,
+            total_units=snapshot.total,
+        )
+
+
+def begin_from_snapshot(paths: ProfilePaths, source: Path, trusted: bytes) -> Checkpoint:
+    """Fill a new profile from a snapshot whose checkpoint has the hash `trusted`. It has no key and no wallet.
+
+    Errors as of `adopt_snapshot`; nothing was put in its place then.
+    """
+    with _opened(source) as snapshot:
+        genesis = _genesis_of(snapshot)
+    checkpoint = adopt_snapshot(paths.chain_db, genesis, source, trusted)
+    write_genesis(paths, genesis)
     return checkpoint
 
 
@@ -51,11 +119,14 @@ def adopt_snapshot(chain_db: Path, genesis: Genesis, source: Path, trusted: byte
     scratch = Path(tempfile.mkdtemp(prefix=".snapshot-", dir=chain_db.parent))
     try:
         draft = scratch / chain_db.name
-        with translated(source), source.open("rb") as file:
-            snapshot = SnapshotFile(source, file)
-            checkpoint = _trusted_checkpoint(source, snapshot.head, genesis, trusted)
+        with _opened(source) as snapshot:
+            if _genesis_of(snapshot).hash != genesis.hash:
+                raise other_network(source)
+            checkpoint = _checkpoint_of(snapshot)
+            if checkpoint.hash != trusted:
+                raise _unusable(source, "it is of another checkpoint than the trusted one")
             with closing(ChainDatabase.open(draft)) as database:
-                meta = _meta(snapshot.head)
+                meta = _meta(snapshot.head, genesis)
                 database.adopt(lambda connection: write_snapshot(connection, snapshot, _identify(genesis), meta))
         report = verify_file(draft, genesis)
         if not report.ok:
@@ -68,33 +139,58 @@ def adopt_snapshot(chain_db: Path, genesis: Genesis, source: Path, trusted: byte
     return checkpoint
 
 
-def _trusted_checkpoint(source: Path, head: Head, genesis: Genesis, trusted: bytes) -> Checkpoint:
-    if head.genesis != genesis.hash:
-        raise other_network(source)
+@contextmanager
+def _opened(source: Path) -> Iterator[SnapshotFile]:
+    if not source.is_file():
+        raise Refused("missing_file", f"There is no file {source}. Nothing was changed.", "Name the snapshot.")
+    with translated(source), source.open("rb") as file:
+        yield SnapshotFile(source, file)
+
+
+def _genesis_of(snapshot: SnapshotFile) -> Genesis:
     try:
-        checkpoint = Checkpoint.from_value(decode(head.checkpoint, 1_024))
+        return Genesis.decode(snapshot.head.genesis)
     except ValueError as error:
-        raise _unusable(source, str(error)) from None
-    if checkpoint.hash != trusted or checkpoint.state != head.commitment:
-        raise _unusable(source, "it is of another checkpoint than the trusted one")
+        raise snapshot.refusal(f"its genesis cannot be used ({error})") from None
+
+
+def _checkpoint_of(snapshot: SnapshotFile) -> Checkpoint:
+    try:
+        checkpoint = Checkpoint.from_value(decode(snapshot.head.checkpoint, 1_024))
+    except ValueError as error:
+        raise snapshot.refusal(f"its checkpoint cannot be read ({error})") from None
+    if checkpoint.state != snapshot.head.commitment:
+        raise snapshot.refusal("its checkpoint names another state")
     return checkpoint
+
+
+def _named(
+    snapshot: SnapshotFile, identify: Callable[[DagRow], tuple[bytes, int, int]], row: DagRow
+) -> tuple[bytes, int, int]:
+    try:
+        return identify(row)
+    except ValueError as error:
+        raise snapshot.refusal(f"a block in it cannot be read ({error})") from None
 
 
 def _identify(genesis: Genesis) -> Callable[[DagRow], tuple[bytes, int, int]]:
     limit = genesis.parameters.max_body_bytes
 
     def identify(row: DagRow) -> tuple[bytes, int, int]:
+        header = Header.decode(row.header)
+        if header.genesis != genesis.hash:
+            raise ValueError("it belongs to another network than the genesis of the snapshot")
         if row.body is None:
-            return Header.decode(row.header).id, 0, 0
+            return header.id, 0, 0
         block = Block.decode(row.header, row.body, limit)
         return block.id, len(block.transactions), len(block.votes)
 
     return identify
 
 
-def _meta(head: Head) -> dict[str, int | str | bytes]:
+def _meta(head: Head, genesis: Genesis) -> dict[str, int | str | bytes]:
     return {
-        "genesis": head.genesis,
+        "genesis": genesis.hash,
         "rule_version": RULE_VERSION,
         ROOT: head.root,
         BASE: head.base,

@@ -26,7 +26,7 @@ from node.encoding.canonical import EncodingError, decode, encode
 from node.storage import database, outbox, schema
 from node.storage.connections import Connection
 from node.storage.faults import translated
-from node.storage.files import sync_folder
+from node.storage.files import place_new, sync_folder
 from node.storage.signing_record import SigningRecord
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def make_backup(paths: ProfilePaths, target: Path, now_ms: int, *, with_key: boo
                         _add(tar, name, content, size, now_ms)
             file.flush()
             os.fsync(file.fileno())
-        _place(draft, target)
+        place_new(draft, target)
     return BackupReport(target, now_ms, height, tuple((name, size) for name, size, _ in entries), with_key)
 
 
@@ -202,17 +202,6 @@ def _add(tar: tarfile.TarFile, name: str, content: IO[bytes], size: int, now_ms:
     info = tarfile.TarInfo(name)
     info.size, info.mode, info.mtime = size, 0o600, now_ms // 1_000
     tar.addfile(info, content)
-
-
-def _place(draft: Path, target: Path) -> None:
-    """Give the finished file its name, unless somebody else took that meanwhile."""
-    try:
-        os.link(draft, target)
-    except FileExistsError:
-        raise Refused("file_exists", f"{target} exists already and was kept.", "Choose another file name.") from None
-    except OSError:  # a file system without hard links (a phone's shared storage)
-        os.replace(draft, target)
-    sync_folder(target.parent)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from node.api.errors import Refused
 from node.storage.faults import translated
 
 
@@ -15,6 +16,17 @@ def sync_folder(folder: Path) -> None:
         os.fsync(number)
     finally:
         os.close(number)
+
+
+def place_new(draft: Path, target: Path) -> None:
+    """Give a finished file its name, unless somebody else took that meanwhile: Refused then (file_exists)."""
+    try:
+        os.link(draft, target)
+    except FileExistsError:
+        raise Refused("file_exists", f"{target} exists already and was kept.", "Choose another file name.") from None
+    except OSError:  # a file system without hard links (a phone's shared storage)
+        os.replace(draft, target)
+    sync_folder(target.parent)
 
 
 def write_durably(path: Path, content: bytes, mode: int = 0o600) -> None:

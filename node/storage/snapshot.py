@@ -1,9 +1,10 @@
 """A state snapshot at a final checkpoint, as a file that anyone can check in one pass (protocol sections 3 and 4).
 
-`magic`, then frames of a 4-byte length and canonical bytes: the head, the blocks of the DAG in the checkpoint's past
-down to the pruning root, the votes heard, the 256 buckets with their rows in strictly ascending order of table and key,
-and a digest of all that. A bucket's wave follows from its rows alone; the 256 waves give the commitment that the
-checkpoint names. The sum of waves counts multiplicity modulo 2¹⁶, so repeated or unordered rows are refused.
+`magic`, then frames of a 4-byte length and canonical bytes: the head (with the whole genesis), the blocks of the DAG
+in the checkpoint's past down to the pruning root, the votes heard, the 256 buckets with their rows in strictly
+ascending order of table and key, and a digest of all that. A bucket's wave follows from its rows alone; the 256 waves
+give the commitment that the checkpoint names. The sum of waves counts multiplicity modulo 2¹⁶, so repeated or unordered
+rows are refused.
 
 Blocks are numbered anew; 0 stands for the genesis, or for one that was pruned.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import struct
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -29,7 +31,7 @@ from node.ledger.state import Change, apply_to_waves
 from node.light.waves import BUCKETS, StateWaves, bucket_of
 from node.storage import database
 from node.storage.faults import translated
-from node.storage.files import sync_folder
+from node.storage.files import place_new
 from node.storage.reader import ChainReader
 from node.storage.records import Colouring, DagRow, MetaValue
 from node.storage.rows import StateRow
@@ -43,7 +45,8 @@ _GONE = 0
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a snapshot is of. `checkpoint` and `base_view` are consensus's encodings; `commitment` is of the state."""
+    """What a snapshot is of. `genesis` is the whole file, `checkpoint` and `base_view` are consensus's encodings;
+    `commitment` is of the state."""
 
     genesis: bytes
     checkpoint: bytes
@@ -59,11 +62,18 @@ class Head:
 
 
 def export_snapshot(
-    source: ChainReader, target: Path, block: bytes, height: int, checkpoint: bytes, commitment: bytes
+    source: ChainReader,
+    target: Path,
+    genesis: bytes,
+    block: bytes,
+    height: int,
+    checkpoint: bytes,
+    commitment: bytes,
 ) -> Head:
     """Write the snapshot at the chain block `block` of `height`, which must be final, into a new file, mode 0600.
 
-    Raises Damaged where what is stored does not reach back to that block.
+    The file appears whole or not at all. Raises Damaged where what is stored does not reach back to that block,
+    Refused (file_exists) where the name is taken.
     """
     rows = _past_of(source, block)
     numbers = {row.index: place for place, row in enumerate(rows, 1)}
@@ -71,7 +81,7 @@ def export_snapshot(
     active = dict(source.active_sets())
     ids = {row.index: row.block_id for row in rows}
     head = Head(
-        genesis=cast(bytes, source.meta("genesis")),
+        genesis=genesis,
         checkpoint=checkpoint,
         commitment=commitment,
         height=height,
@@ -88,16 +98,19 @@ def export_snapshot(
         votes=tuple(source.heard()),
     )
     with translated(target):
-        number = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-        with open(number, "wb") as file:
-            hasher = blake2b(digest_size=32)
-            for part in _parts(source, head, rows, numbers):
-                hasher.update(part)
-                file.write(part)
-            file.write(hasher.digest())
-            file.flush()
-            os.fsync(number)
-        sync_folder(target.parent)
+        number, name = tempfile.mkstemp(prefix=".snapshot-", dir=target.parent)  # of mode 0600
+        try:
+            with open(number, "wb") as file:
+                hasher = blake2b(digest_size=32)
+                for part in _parts(source, head, rows, numbers):
+                    hasher.update(part)
+                    file.write(part)
+                file.write(hasher.digest())
+                file.flush()
+                os.fsync(number)
+            place_new(Path(name), target)
+        finally:
+            Path(name).unlink(missing_ok=True)
     return head
 
 

@@ -25,6 +25,7 @@ EVERY_COMMAND = [
     *("wallet account add", "wallet account label", "contact add", "contact list", "contact remove"),
     *("config get", "config set", "config path"),
     *("dag show", "dag block", "dag tips", "dag finality", "dag export", "lab network"),
+    *("dag evidence list", "dag evidence send", "node snapshot make", "node snapshot check", "node snapshot adopt"),
 ]
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import cast
@@ -17,7 +20,7 @@ from node.encoding.amounts import SUPPLY
 from node.encoding.canonical import Value, decode, pack
 from node.light.waves import BUCKETS
 from node.profile.paths import ProfilePaths
-from node.service.snapshots import adopt_snapshot, make_snapshot
+from node.service.snapshots import adopt_snapshot, begin_from_snapshot, check_snapshot, make_snapshot
 from node.service.verify import verify_file
 from node.storage.snapshot import SnapshotFile
 from tests.node.service.dag_world import Town, hear
@@ -70,6 +73,8 @@ def adopt(made: Made, folder: Path, content: bytes, trusted: bytes | None = None
     folder.mkdir()
     (folder / "given").write_bytes(content)
     target = folder / "chain.db"
+    with contextlib.suppress(Damaged):  # a check alone never fails in another way
+        check_snapshot(folder / "given")
     try:
         adopt_snapshot(target, made.town.genesis, folder / "given", trusted or made.checkpoint.hash)
     except NexusError:
@@ -122,6 +127,62 @@ def test_rows_out_of_order_or_repeated_are_refused(made: Made, tmp_path: Path) -
     ):
         with pytest.raises(Damaged, match=said):
             adopt(made, tmp_path / name.replace(" ", ""), content)
+
+
+def test_another_network_or_version_inside_is_refused(made: Made, tmp_path: Path) -> None:
+    """Whole, with a digest that fits: and yet its blocks are not of its genesis, or its rules are others."""
+    other = replace(made.town.genesis, start_ms=made.town.genesis.start_ms + 1).encode()
+    head = decode(frames(made.content)[0], 1 << 30)
+    assert isinstance(head, tuple)
+    for name, content, said in (
+        ("network", rewritten(made, 0, lambda value: (other, *head[1:])), "another network"),
+        ("genesis", rewritten(made, 0, lambda value: (b"\x90", *head[1:])), "its genesis cannot be used"),
+        ("version", rewritten(made, 0, lambda value: (head[0], 77, *head[2:])), "rule version 77"),
+        ("state", rewritten(made, 0, lambda value: (*head[:3], bytes(32), *head[4:])), "names another state"),
+        ("checkpoint", rewritten(made, 0, lambda value: (*head[:2], b"\x90", *head[3:])), "cannot be read"),
+        ("kind", b"nexus state snapshot 9\n" + made.content[MAGIC:], "another kind or version"),
+    ):
+        given = tmp_path / name
+        given.write_bytes(content)
+        with pytest.raises(Damaged, match=said) as caught:
+            check_snapshot(given)
+        assert caught.value.code == "bad_snapshot"
+        assert "Nothing was changed" in caught.value.message
+        paths = ProfilePaths("new", tmp_path / f"{name}.new")
+        paths.root.mkdir()
+        with pytest.raises(Damaged):
+            begin_from_snapshot(paths, given, made.checkpoint.hash)
+        assert list(paths.root.iterdir()) == [], "nothing was left behind"
+
+
+def test_what_a_check_says(made: Made, tmp_path: Path) -> None:
+    report = check_snapshot(made.path)
+    assert (report.checkpoint, report.genesis.hash) == (made.checkpoint, made.town.genesis.hash)
+    assert (report.total_units, report.bytes) == (SUPPLY, len(made.content))
+    assert report.records > 20
+    assert report.is_old, "the town's clock stood still long ago"
+    with pytest.raises(Refused, match="There is no file"):
+        check_snapshot(tmp_path / "nowhere")
+
+
+def test_a_new_profile_begins_from_it(made: Made, tmp_path: Path) -> None:
+    paths = ProfilePaths("new", tmp_path / "new")
+    paths.root.mkdir()
+    assert begin_from_snapshot(paths, made.path, made.checkpoint.hash) == made.checkpoint
+    assert paths.genesis.read_bytes() == made.town.paths.genesis.read_bytes()
+    assert verify_file(paths.chain_db, made.town.genesis).state_commitment == made.checkpoint.state
+    with pytest.raises(Refused, match="exists already"):
+        begin_from_snapshot(paths, made.path, made.checkpoint.hash)
+
+
+def test_a_snapshot_is_written_whole_or_not_at_all(made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(number: int) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr("node.storage.snapshot.os.fsync", full)
+    with pytest.raises(Damaged, match="disk is full"):
+        make_snapshot(made.town.paths.chain_db, made.town.genesis, tmp_path / "snapshot")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_every_cut_and_every_changed_byte_is_refused(made: Made, tmp_path: Path) -> None:
