@@ -234,7 +234,7 @@ def _drawing(view: DagView) -> list[str]:
         final_words=final_words(view.final),
         most_lanes=12,
     )
-    return [*picture.text(), "", *_wrapped(legend(marks), WIDTH)]
+    return [*picture.text(), "", *_wrapped([f"{sign} {words}" for sign, words in legend(marks)], WIDTH)]
 
 
 def _wrapped(pieces: list[str], width: int, gap: str = "   ") -> list[str]:

@@ -12,19 +12,30 @@ from textual.widgets import Button
 from nexus_tui.dialogs.base import Dialog
 from nexus_tui.dialogs.confirm import Facts, Rows
 from nexus_tui.drawing.facts import block_facts
+from nexus_tui.drawing.marks import choose
 from nexus_tui.sanitize import sanitize, text
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from nexus_tui.drawing.marks import Marks
     from node.api.records import DagBlockView
 
 
-def inspector_rows(view: DagBlockView, prefix: str) -> Rows:
-    """The rows of a block, for the dialog and for the pane beside the drawing."""
-    rows: Rows = [(name, text(value)) for name, value in block_facts(view, prefix)]
-    return [
-        (name, value.stylize("bold") if name == "Place" and isinstance(value, Content) else value)
-        for name, value in rows
-    ]
+def inspector_rows(view: DagBlockView, prefix: str, marks: Marks, colours: Container[str], *, brief: bool) -> Rows:
+    """The rows of a block, for the dialog and, `brief`, for the pane beside the drawing. `colours` are the variables
+    of the theme: a region that a node made up has none."""
+    rows: Rows = []
+    for name, value in block_facts(view, prefix, brief=brief):
+        content = text(value)
+        if name == "Place":
+            content = content.stylize("bold")
+        elif name == "Region":
+            variable = f"spectrum-{value.lower()}"
+            mark = marks.node(value, view.summary.colour)
+            content = Content.assemble((mark, f"${variable}" if variable in colours else ""), " ", content)
+        rows.append((name, content))
+    return rows
 
 
 class BlockDialog(Dialog[bytes]):
@@ -42,7 +53,8 @@ class BlockDialog(Dialog[bytes]):
 
     def body(self) -> ComposeResult:
         """See `Dialog.body`."""
-        yield Facts(inspector_rows(self._view, self._prefix))
+        marks = choose(self.nexus.glyphs.ascii)
+        yield Facts(inspector_rows(self._view, self._prefix, marks, self.nexus.theme_variables, brief=False))
 
     def buttons(self) -> ComposeResult:
         """See `Dialog.buttons`."""

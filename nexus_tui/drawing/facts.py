@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nexus_tui.drawing.words import standing
-from nexus_tui.format import address_text, exactly_when
+from nexus_tui.format import address_text, exactly_when, short
 from node.encoding.amounts import exact_amount
 
 if TYPE_CHECKING:
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 MOST = 50
 """Entries of a list that are shown; how many more there are is said."""
+
+BRIEF, BRIEF_DIGITS = 8, 16
+"""Entries of a list and digits of a hash in a narrow pane."""
 
 Facts = list[tuple[str, str]]
 
@@ -29,37 +32,58 @@ def verdict(block: DagBlockSummary) -> str:
     return f"{merged}, final" if block.final else merged
 
 
-def block_facts(view: DagBlockView, prefix: str) -> Facts:
-    """Header, wave signature, mergeset, votes, transactions and acceptance."""
+def block_facts(view: DagBlockView, prefix: str, *, brief: bool = False) -> Facts:
+    """Header, wave signature, mergeset, votes, transactions and acceptance; what is read most often comes first.
+
+    `brief` is for a narrow pane: the first digits of hashes, a few entries of each list.
+    """
     block, wave = view.summary, view.wave
+
+    def digits(raw: bytes) -> str:
+        return f"{raw.hex()[:BRIEF_DIGITS]}…" if brief and len(raw) > BRIEF_DIGITS // 2 else raw.hex()
+
+    def listed(name: str, names: str, values: list[str]) -> Facts:
+        most = BRIEF if brief else MOST
+        rows = [
+            (name if len(values) == 1 else names if place == 0 else "", value) for place, value in enumerate(values)
+        ]
+        return [*rows[:most], ("", f"and {len(rows) - most:,} more")] if len(rows) > most else rows
+
+    address = address_text(block.creator, prefix)
     rows: Facts = [
-        ("Id", block.id.hex()),
+        ("Id", digits(block.id)),
         ("Place", verdict(block)),
         ("Height", "none (off the selected chain)" if block.height is None else f"{block.height:,}"),
         ("Region", block.region),
         ("Time", f"{exactly_when(block.time_ms)}, slot {block.slot}, seat {block.seat}, epoch {view.epoch}"),
-        ("Creator", address_text(block.creator, prefix)),
-        ("Blue score", f"{block.blue_score:,} (work {view.blue_work:,})"),
-        ("Wave", f"{wave.wavelength_pm // 1000}.{wave.wavelength_pm % 1000:03} nm, amplitude {wave.amplitude}"),
-        ("Phase", f"{degrees(wave.phase)}, polarisation {degrees(wave.polarisation)}"),
-        ("Wave digest", wave.digest.hex()),
+        ("Creator", short(address) if brief else address),
     ]
-    rows += _listed("Parent", "Parents", [each.hex() for each in block.parents])
+    rows += listed("Parent", "Parents", [digits(each) for each in block.parents])
     merged = [("blue", each) for each in view.blues] + [("red", each) for each in view.reds]
     if len(merged) > 1:
-        rows += _listed("Merges", "Merges", [f"{colour} {each.hex()}" for colour, each in merged])
+        rows += listed("Merges", "Merges", [f"{colour} {digits(each)}" for colour, each in merged])
     if not block.chain:
-        rows.append(("Merged by", "nobody yet" if view.merged_by is None else view.merged_by.hex()))
-    rows += _listed("Vote", "Votes", [_vote(each, prefix) for each in view.votes])
+        rows.append(("Merged by", "nobody yet" if view.merged_by is None else digits(view.merged_by)))
+    if block.votes and not view.votes:
+        rows.append(("Votes", f"{block.votes} (its body was pruned)"))
+    rows += listed("Vote", "Votes", [_vote(each, prefix, brief) for each in view.votes])
     if block.transactions and not view.txids:
         rows.append(("Payments", f"{block.transactions} (its body was pruned)"))
-    rows += _listed("Carries", "Carries", [each.hex() for each in view.txids])
-    rows += _listed("Accepts", "Accepts", [_accepted(each, block.id) for each in view.accepted])
+    rows += listed("Carries", "Carries", [digits(each) for each in view.txids])
+    rows += listed(
+        "Accepts",
+        "Accepts",
+        [f"{digits(each.txid)} {each.status}" if brief else _accepted(each, block.id) for each in view.accepted],
+    )
     rows += [
-        ("Reveal", view.reveal.hex()),
-        ("Body root", view.body_root.hex()),
-        ("State hash", view.state_commitment.hex()),
-        ("Signature", view.signature.hex()),
+        ("Wave", f"{wave.wavelength_pm // 1000}.{wave.wavelength_pm % 1000:03} nm, amplitude {wave.amplitude}"),
+        ("Phase", f"{degrees(wave.phase)}, polarisation {degrees(wave.polarisation)}"),
+        ("Blue score", f"{block.blue_score:,} (work {view.blue_work:,})"),
+        ("Wave digest", digits(wave.digest)),
+        ("Reveal", digits(view.reveal)),
+        ("Body root", digits(view.body_root)),
+        ("State hash", digits(view.state_commitment)),
+        ("Signature", digits(view.signature)),
         ("Version", str(view.version)),
     ]
     return rows
@@ -92,13 +116,11 @@ def percent(part: int, whole: int) -> str:
     return f"{part * 100 // whole} %" if whole else "none"
 
 
-def _listed(name: str, names: str, values: list[str]) -> Facts:
-    rows = [(name if len(values) == 1 else names if place == 0 else "", value) for place, value in enumerate(values)]
-    return [*rows[:MOST], ("", f"and {len(rows) - MOST:,} more")] if len(rows) > MOST else rows
-
-
-def _vote(vote: VoteView, prefix: str) -> str:
-    return f"{vote.source} -> {vote.target} by {address_text(vote.voter, prefix)} ({vote.region})"
+def _vote(vote: VoteView, prefix: str, brief: bool) -> str:
+    voter = address_text(vote.voter, prefix)
+    if brief:
+        return f"{vote.source}->{vote.target} {vote.region} {short(voter, 9, 4)}"
+    return f"{vote.source} -> {vote.target} by {voter} ({vote.region})"
 
 
 def _accepted(accepted: AcceptedView, own: bytes) -> str:

@@ -16,15 +16,26 @@ _FILLED, _HOLLOW, _LETTERS = "▼■●★◆▲", "▽□○☆◇△", "VBGYOR
 _BOXES = " ╴╸╷╮┑╻┒┓╶─╾╭┬┭┎┰┱╺╼━┍┮┯┏┲┳╵╯┙│┤┥╽┧┪╰┴┵├┼┽┟╁╅┕┶┷┝┾┿┢╆╈╹┚┛╿┦┩┃┨┫┖┸┹┞╀╃┠╂╉┗┺┻┡╄╇┣╊╋"
 
 
+def region_style(region: str) -> str:
+    """The style of a region's mark and name; of a name that is no region, none of its own."""
+    return f"region-{region.lower()}" if region in REGIONS else "label"
+
+
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """One set. `final_across` and `final_along` draw the finality line, `before` says on which side of it all is."""
+    """One set. `final_across` and `final_along` draw the finality line; `before` says on which side of it all is final,
+    and with `after`, `above` and `below` where a line is that is out of sight."""
 
     ascii: bool
     final_across: str
     final_along: str
     cut: str
     before: str
+    after: str
+    above: str
+    below: str
+    hollow: str
+    """Red blocks in the legend."""
 
     def node(self, region: str, colour: str) -> str:
         """The mark of a block; a region that is none of the six gets a plain one."""
@@ -48,8 +59,12 @@ class Marks:
         return "+"
 
 
-UNICODE = Marks(ascii=False, final_across="┄", final_along="┊", cut="…", before="‹")
-ASCII = Marks(ascii=True, final_across=".", final_along=".", cut="~", before="<")
+UNICODE = Marks(
+    ascii=False, final_across="┄", final_along="┊", cut="…", before="‹", after="›", above="↑", below="↓", hollow="▽□○"
+)
+ASCII = Marks(
+    ascii=True, final_across=".", final_along=".", cut="~", before="<", after=">", above="^", below="v", hollow="vbg"
+)
 
 
 def choose(ascii_only: bool) -> Marks:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nexus_tui.drawing.lanes import Layout, lay_out
-from nexus_tui.drawing.marks import CHAIN, HEAVY, REGIONS, Marks
+from nexus_tui.drawing.marks import CHAIN, HEAVY, Marks, region_style
 from nexus_tui.drawing.wires import BLOCKS, FINAL, Wires, wire
 
 if TYPE_CHECKING:
@@ -23,6 +23,10 @@ Words = tuple[tuple[str, str], ...]
 
 LANE_WIDTH = 2
 NODE_WIDTH, BUS_WIDTH = 6, 2
+LANE_COST = 4
+"""Columns that a row aside is worth when the cursor moves along a flowing picture."""
+ACROSS_COLUMNS, ACROSS_ROWS = 24, 12
+"""How far along time a block may be when the cursor moves across the lanes."""
 _LINE_STYLES = {CHAIN: "chain", HEAVY: "selected"}
 
 
@@ -43,6 +47,8 @@ class Picture:
     upright: bool
     width: int = 0
     height: int = 0
+    chain_row: int = 0  # of a flowing picture: where the selected chain runs
+    final_at: int | None = None  # the row, or the column, of the finality line
     places: dict[bytes, tuple[int, int]] = field(default_factory=dict)
     lanes: dict[bytes, int] = field(default_factory=dict)
     _rows: dict[int, dict[int, tuple[str, str, bytes | None]]] = field(default_factory=dict)
@@ -86,7 +92,11 @@ class Picture:
         return found if distance <= 4 else None
 
     def neighbour(self, block_id: bytes, right: int, down: int) -> bytes | None:
-        """The nearest block in a direction of the screen: `right` and `down` are −1, 0 or 1."""
+        """The nearest block in a direction of the screen: `right` and `down` are −1, 0 or 1.
+
+        Along a flowing picture a block in the same lane is preferred to a somewhat nearer one in another; across the
+        lanes the same slot comes first, then what stands close by.
+        """
         if block_id not in self.places:
             return None
         x, y = self.places[block_id]
@@ -96,13 +106,28 @@ class Picture:
             aside = abs((ox - x) * down) + abs((oy - y) * right)
             if along <= 0:
                 continue
-            # across the lanes of a flowing picture the same slot comes first, whatever its distance
-            rank = (aside, along) if not self.upright and down else (along, aside)
-            if not self.upright and down and aside >= NODE_WIDTH:
+            if bool(down) == self.upright:  # along the time axis
+                rank = (along, aside) if self.upright else (along + aside * LANE_COST, aside)
+            elif aside > (ACROSS_ROWS if self.upright else ACROSS_COLUMNS):
                 continue
+            else:
+                rank = (aside if self.upright or aside >= NODE_WIDTH else 0, along)
             if best is None or (rank, other) < best:
                 best = (rank, other)
         return best[1] if best is not None else None
+
+    def leap(self, block_id: bytes, distance: int) -> bytes | None:
+        """The block nearest to `distance` cells further down, or further right where the picture flows."""
+        if block_id not in self.places:
+            return None
+        axis = int(self.upright)
+        own, sign = self.places[block_id], 1 if distance > 0 else -1
+        ahead = (
+            (abs(place[axis] - own[axis] - distance), abs(place[1 - axis] - own[1 - axis]), other)
+            for other, place in self.places.items()
+            if (place[axis] - own[axis]) * sign > 0
+        )
+        return min(ahead, default=(0, 0, None))[2]
 
 
 def upright(
@@ -129,7 +154,8 @@ def upright(
     for step, kind in enumerate(wires.steps):
         y = picture.height - 1 - step
         if kind.kind == FINAL:
-            picture.put(0, y, _rule(final_words, width, marks), "final")
+            picture.final_at = y
+            picture.put(0, y, rule(final_words, width, marks), "final")
         for track in range(lanes):
             older, newer, low, high = wires.arms(step, track)
             if older or newer or low or high:
@@ -166,11 +192,13 @@ def flowing(
     columns = _columns(wires)
     rows = [1 + track * lane_height for track in range(layout.lanes)]
     picture = Picture(upright=False, lanes=layout.kept())
+    picture.chain_row = rows[above] if rows else 0
     picture.width = columns[-1] if wires.steps else 0
     picture.height = (rows[-1] + max(lane_height - 1, 1)) if wires.steps else 0
     for step, kind in enumerate(wires.steps):
         x, after = columns[step], columns[step + 1]
         if kind.kind == FINAL:
+            picture.final_at = x
             for y in range(1, picture.height):
                 picture.put(x, y, marks.final_along, "final")
         for track, y in enumerate(rows):
@@ -187,7 +215,7 @@ def flowing(
         x, y = columns[step], rows[track]
         _put_node(picture, x, y, node.block, marks)
         for line, words in enumerate(label(node.block)[: max(lane_height - 2, 0)]):
-            picture.put(x, y + 1 + line, words[: NODE_WIDTH - 1], "label", node.block.id)
+            picture.put(x, y + 1 + line, words[: NODE_WIDTH - 1], _label_style(node.block), node.block.id)
     _put_axis(picture, layout, wires, columns, clock, f"{marks.before} {final_words}")
     return picture
 
@@ -217,15 +245,23 @@ def _put_axis(
         if kind.kind != BLOCKS or x < free:
             continue
         words = clock(layout.groups[kind.place][0].block)
+        x = min(x, picture.width - len(words))  # the newest one stands whole before the edge
+        if x < free:
+            continue
         if line is None or x + len(words) < line or x > line + len(final_words):
             picture.put(x, 0, words, "faint")
             free = x + len(words) + 4
 
 
 def _put_node(picture: Picture, x: int, y: int, block: DagBlockSummary, marks: Marks) -> None:
-    region = f"region-{block.region.lower()}" if block.region in REGIONS else "label"
-    picture.put(x, y, marks.node(block.region, block.colour), region, block.id)
+    picture.put(x, y, marks.node(block.region, block.colour), region_style(block.region), block.id)
     picture.places[block.id] = (x, y)
+
+
+def _label_style(block: DagBlockSummary) -> str:
+    if block.disqualified:
+        return "void"
+    return "chain" if block.chain else "red" if block.colour == "red" else "label"
 
 
 def _put_words(picture: Picture, x: int, y: int, words: Words, room: int, block_id: bytes, marks: Marks) -> None:
@@ -236,7 +272,7 @@ def _put_words(picture: Picture, x: int, y: int, words: Words, room: int, block_
         x, room = x + len(text), room - len(text)
 
 
-def _rule(words: str, width: int, marks: Marks) -> str:
+def rule(words: str, width: int, marks: Marks) -> str:
     """A line across with words near its end."""
     words = f" {words} "[:width]
     tail = min(2, width - len(words))

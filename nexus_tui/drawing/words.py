@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nexus_tui.drawing.marks import REGIONS, Marks
+from nexus_tui.drawing.marks import REGIONS, Marks, region_style
 from nexus_tui.foreign import sanitize
 from nexus_tui.format import address_text
 from node.encoding.amounts import exact_amount
@@ -28,14 +28,14 @@ def row_words(block: DagBlockSummary, room: int, time: str) -> Words:
     """Height on the selected chain, or what became of the block; id, region, transactions and time, in `room` cells."""
     name = f"{block.height:,}" if block.chain and block.height is not None else standing(block)
     style = "chain" if block.chain else "void" if block.disqualified else "red" if block.colour == "red" else "faint"
-    region = sanitize(block.region, 7)
+    region, tint = sanitize(block.region, 7), region_style(block.region)
     count = f"{block.transactions} tx" if block.transactions else ""
     if room >= _ROOMY:
         votes = f"{block.votes} vote{'s' if block.votes != 1 else ''}" if block.votes else ""
         return (
             (f" {name:>9}", style),
             (f"  {block.id.hex()[:8]}", "label"),
-            (f"  {region:<7}", "label"),
+            (f"  {region:<7}", tint),
             (f"{count:>7}", "label"),
             (f"  {votes:<8}", "faint"),
             (f" {time}", "faint"),
@@ -43,7 +43,7 @@ def row_words(block: DagBlockSummary, room: int, time: str) -> Words:
     words: Words = (
         (f" {name:>7}", style),
         (f" {block.id.hex()[:SHORT_ID]}", "label"),
-        (f" {region:<7}", "label"),
+        (f" {region:<7}", tint),
         (f"{count:>5}", "label"),
     )
     if sum(len(text) for text, _ in words) + 1 + len(time) > room:
@@ -90,17 +90,15 @@ def accusation(view: EvidenceView, prefix: str) -> list[str]:
     return lines
 
 
-def legend(marks: Marks, lines: bool = True) -> list[str]:
-    """The signs and their meaning, a piece of text each; `lines`: those of lines too."""
-    regions = [f"{marks.node(region, 'blue')} {region}" for region in REGIONS]
-    red = f"{marks.node('Green', 'red')} red"
+def legend(marks: Marks, lines: bool = True) -> list[tuple[str, str]]:
+    """The signs, each with its meaning; `lines`: those of lines too."""
     return [
-        *regions,
-        red,
+        *((marks.node(region, "blue"), region) for region in REGIONS),
+        (marks.hollow, "red block"),
         *(
-            (f"{marks.line(0, 2, 0, 2) * 2} selected parent", f"{marks.line(0, 1, 0, 1) * 2} other parent")
+            ((marks.line(0, 2, 0, 2) * 2, "selected parent"), (marks.line(0, 1, 0, 1) * 2, "other parent"))
             if lines
             else ()
         ),
-        f"{marks.final_across * 2} final",
+        (marks.final_across * 2, "final"),
     ]

@@ -55,7 +55,6 @@ class DagScreen(MainScreen):
     DagScreen #dag-empty { color: $muted; width: 1fr; height: 1fr; }
     DagScreen #dag-empty.hidden { display: none; }
     DagScreen #dag-panes { height: 1fr; }
-    DagScreen #drawing { scrollbar-size: 0 0; }
     DagScreen #inspector-pane { display: none; }
     DagScreen.-medium #inspector-pane { display: block; width: 32; margin-left: 2; height: 1fr; }
     DagScreen.-wide #inspector-pane { display: block; width: 44; margin-left: 3; height: 1fr; }
@@ -80,7 +79,7 @@ class DagScreen(MainScreen):
             yield Field(placeholder="first digits of a block's id", id="dag-search", limit=64)
             yield Line("reading …", id="dag-empty")
             with Horizontal(id="dag-panes"):
-                yield DagCanvas(self.nexus.glyphs, id="drawing")
+                yield DagCanvas(self.nexus.glyphs, move=self._choose, newest=self.follow, id="drawing")
                 with VerticalScroll(id="inspector-pane", can_focus=False):
                     yield Facts([], id="inspector")
             yield Line("", id="legend")
@@ -125,7 +124,7 @@ class DagScreen(MainScreen):
             self.chosen = min(blocks, key=lambda block: abs(block.slot - self._slot)).id
         if self.chosen in known:
             self._slot = known[self.chosen].slot
-        self.query_one("#drawing", DagCanvas).show(blocks, dag.final, self.chosen)
+        self.query_one("#drawing", DagCanvas).show(blocks, dag.final, self.chosen, following=self.following)
         self._read_on(dag)
         self._inspect_soon(known.get(self.chosen))
 
@@ -156,8 +155,11 @@ class DagScreen(MainScreen):
             return
         behind = status.height > status.final_height
         final = f"final {finality(status)}" if behind else "all is final"
-        tips = "" if self.has_class("-narrow") else f"  {len(dag.tips)} tip{'s' if len(dag.tips) != 1 else ''}"
-        moving = "following" if self.following else f"stopped ({key_of('dag.follow', self.nexus.rebound)} follows)"
+        narrow = self.has_class("-narrow")
+        # on a phone the key stands in the footer, and a second line would push the drawing down
+        stopped = "stopped" if narrow else f"stopped ({key_of('dag.follow', self.nexus.rebound)} follows)"
+        moving = "following" if self.following else stopped
+        tips = "" if narrow else f"  {len(dag.tips)} tip{'s' if len(dag.tips) != 1 else ''}"
         facts.show(
             Content.assemble(
                 (f"{status.height:,}", "bold"),
@@ -169,8 +171,12 @@ class DagScreen(MainScreen):
 
     def _show_legend(self) -> None:
         """What the signs mean; on a phone the words beside each block say it."""
-        pieces = legend(choose(self.nexus.glyphs.ascii), lines=self.has_class("-wide"))
-        self.query_one("#legend", Line).show("  ".join(pieces))
+        pieces: list[tuple[str, str]] = []
+        for sign, words in legend(choose(self.nexus.glyphs.ascii), lines=self.has_class("-wide")):
+            variable = f"spectrum-{words.lower()}"
+            colour = f"${variable}" if variable in self.nexus.theme_variables else ""
+            pieces += [(sign, "$success" if words == "final" else colour), (f" {words}  ", "$muted")]
+        self.query_one("#legend", Line).show(Content.assemble(*pieces).rstrip())
 
     def on_resize(self) -> None:
         """Another width has room for other words, and for the inspector."""
@@ -199,7 +205,14 @@ class DagScreen(MainScreen):
             return
         if found is not None and block_id == self.chosen:
             self.inspected = found
-            self.query_one("#inspector", Facts).set_rows(inspector_rows(found, live.prefix))
+            marks, colours = choose(self.nexus.glyphs.ascii), self.nexus.theme_variables
+            key = key_of("dag.inspect", self.nexus.rebound)
+            self.query_one("#inspector", Facts).set_rows(
+                [
+                    *inspector_rows(found, live.prefix, marks, colours, brief=True),
+                    ("", text(f"{key} shows all of it", "$muted")),
+                ]
+            )
 
     # The part of the DAG that is read
 
@@ -248,18 +261,17 @@ class DagScreen(MainScreen):
         else:
             self.follow()
 
-    @on(DagCanvas.Newest)
     def follow(self) -> None:
         """Go to the tip and stay with it."""
         self.following = True
         self._look(DagWindow(None, LIMIT))
         self.show(self.nexus.view)
 
-    @on(DagCanvas.Chosen)
-    def _choose(self, event: DagCanvas.Chosen) -> None:
+    def _choose(self, block_id: bytes, beyond: bool) -> None:
+        """The cursor was moved to a block. `beyond`: further on than the newest one there is."""
         dag = self.nexus.view.dag
-        if not event.beyond:
-            self.following, self.chosen = False, event.block_id
+        if not beyond:
+            self.following, self.chosen = False, block_id
             self.show(self.nexus.view)
         elif dag is not None and any(block.id == dag.tip for block in dag.blocks):
             self.follow()  # else newer blocks are being read

@@ -1,11 +1,12 @@
 """The live drawing of the DAG: one widget that draws lines out of a picture, follows the tip and moves a cursor.
 
-It is drawn again only when the picture, the cursor or the size changed.
+It keeps its own place in the picture and draws only the rows again that changed: a cursor that moves costs two rows,
+which matters on a slow line, and a DAG that stays the same costs nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
@@ -13,13 +14,14 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
+from textual.color import Color
+from textual.geometry import Region
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widget import Widget
 
 from nexus_tui.drawing.marks import choose
-from nexus_tui.drawing.picture import Picture, flowing, upright
+from nexus_tui.drawing.picture import Picture, flowing, rule, upright
 from nexus_tui.drawing.words import final_words, row_words
 
 if TYPE_CHECKING:
@@ -28,14 +30,15 @@ if TYPE_CHECKING:
 
 FLOWING_WIDTH = 64
 """From this width on time runs from left to right; below it, upwards."""
-_PAGE = 10
+_CONTRAST = 0.3
+"""So much lighter or darker than the cursor's background a colour has to be to be kept on it."""
 _STYLES = (
     *("region-violet", "region-blue", "region-green", "region-yellow", "region-orange", "region-red"),
     *("chain", "selected", "other", "final", "label", "faint", "red", "void", "cursor", "cursor-blurred"),
 )
 
 
-class DagCanvas(ScrollView, can_focus=True):
+class DagCanvas(Widget, can_focus=True):
     """Shows blocks; `chosen` is under the cursor."""
 
     ALLOW_SELECT = False
@@ -46,8 +49,8 @@ class DagCanvas(ScrollView, can_focus=True):
         Binding("right,l", "move(1, 0)", show=False, id="dag.right"),
         Binding("pageup,b", "page(-1)", show=False, id="dag.page_up"),
         Binding("pagedown,space", "page(1)", show=False, id="dag.page_down"),
-        Binding("home,g", "newest", show=False, id="dag.newest"),
-        Binding("end,G", "oldest", show=False, id="dag.oldest"),
+        Binding("home,g", "end(-1)", show=False, id="dag.home"),
+        Binding("end,G", "end(1)", show=False, id="dag.end"),
         Binding("enter", "open", show=False, id="dag.open"),
     ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"dag--{name}" for name in _STYLES}
@@ -70,50 +73,68 @@ class DagCanvas(ScrollView, can_focus=True):
         & > .dag--void { color: $error; text-style: strike; }
         & > .dag--cursor { background: $block-cursor-background; color: $block-cursor-foreground; text-style: bold; }
         & > .dag--cursor-blurred { background: $panel; text-style: bold; }
-        &:ansi > .dag--cursor { text-style: reverse; }
         &:nocolor > .dag--cursor { text-style: reverse; }
     }
     """
 
-    class Chosen(Message):
-        """The person moved the cursor to a block. `beyond`: further on than the newest one there is."""
-
-        def __init__(self, block_id: bytes, beyond: bool) -> None:
-            super().__init__()
-            self.block_id = block_id
-            self.beyond = beyond
-
-    class Newest(Message):
-        """The person wants to the end that grows."""
-
     class Opened(Message):
         """The person wants to look into the chosen block."""
 
-    def __init__(self, glyphs: Glyphs, *, id: str | None = None) -> None:  # noqa: A002
+    def __init__(
+        self,
+        glyphs: Glyphs,
+        *,
+        move: Callable[[bytes, bool], None],
+        newest: Callable[[], None],
+        id: str | None = None,  # noqa: A002
+    ) -> None:
+        """`move` is told the block that the person went to, or the one that lies at the end and that they wanted to
+        go on there; `newest` that they want to the end that grows. Both are called and not posted, so that the next
+        key of a quick hand counts from where the last one led."""
         super().__init__(id=id)
+        self._move, self._newest = move, newest
         self._glyphs = glyphs
         self._marks = choose(glyphs.ascii)
         self._blocks: Sequence[DagBlockSummary] = ()
         self._final: CheckpointView | None = None
         self._flows = False
+        self._following = False
+        self._offset = (0, 0)  # the picture's cell in the widget's first one
+        self._lines: list[Strip] = []
         self.chosen: bytes | None = None
         self.picture = Picture(upright=True)
 
-    def show(self, blocks: Sequence[DagBlockSummary], final: CheckpointView | None, chosen: bytes | None) -> None:
-        """Draw these blocks with the cursor on `chosen`, if any of it is new."""
-        before = self._on_screen(self.chosen)
-        changed = chosen != self.chosen
-        self._blocks, self._final, self.chosen = blocks, final, chosen
-        changed |= self._draw()
-        if changed:
-            self._keep_in_sight(before)
-            self.refresh()
+    def show(
+        self,
+        blocks: Sequence[DagBlockSummary],
+        final: CheckpointView | None,
+        chosen: bytes | None,
+        *,
+        following: bool = False,
+    ) -> None:
+        """Draw these blocks with the cursor on `chosen`; `following` keeps the end that grows in sight."""
+        stays = chosen == self.chosen and not following
+        before, chain = self.on_screen(chosen) if stays else None, self._chain_on_screen()
+        self._blocks, self._final, self._following = blocks, final, following
+        self.chosen = chosen
+        self._draw()
+        self._keep_in_sight(before, chain)
+        self._refresh_changes()
 
-    def _draw(self) -> bool:
-        """Make the picture anew; whether it is another one."""
+    def _refresh_changes(self) -> None:
+        """Draw the rows again that look different now."""
+        width, height = self.size
+        lines = [self._line(y) for y in range(height)]
+        before = self._lines if len(self._lines) == height else [None] * height
+        changed = [Region(0, y, width, 1) for y in range(height) if lines[y] != before[y]]
+        if changed:
+            self.refresh(*changed)
+
+    def _draw(self) -> None:
+        """Make the picture anew."""
         size = self.size
         if not size.width or not size.height:
-            return False
+            return
         self._flows = size.width >= FLOWING_WIDTH
         final = self._final.block if self._final is not None else None
         keep = self.picture.lanes if self.picture.upright != self._flows else None
@@ -138,69 +159,138 @@ class DagCanvas(ScrollView, can_focus=True):
                 final_words=final_words(self._final),
                 keep=keep,
             )
-        if picture == self.picture:
-            return False
         self.picture = picture
-        self.virtual_size = Size(picture.width + (2 if self._flows else 0), picture.height)
-        return True
 
     # Where things are
 
     def _margin(self) -> tuple[int, int]:
-        """Empty columns and rows before a picture that is smaller than the widget: it grows at the right."""
+        """Empty columns and rows before a picture that is smaller than the widget: it grows at the right, and the
+        selected chain keeps to the middle."""
         if not self._flows:
             return 0, 0
-        width, height = self.size
-        return max(width - self.picture.width - 2, 1), max((height - self.picture.height) // 2, 0)
+        (width, height), picture = self.size, self.picture
+        top = min(max((height - 1) // 2 - picture.chain_row, 0), max(height - picture.height, 0))
+        return max(width - picture.width - 2, 1), top
 
-    def _on_screen(self, block_id: bytes | None) -> tuple[int, int] | None:
+    def on_screen(self, block_id: bytes | None) -> tuple[int, int] | None:
+        """Where a block's mark is in the widget; it may be out of sight."""
         place = self.picture.places.get(block_id or b"")
         if place is None:
             return None
-        return place[0] - self.scroll_offset.x, place[1] - self.scroll_offset.y
+        left, top = self._margin()
+        return place[0] - self._offset[0] + left, place[1] - self._offset[1] + top
 
-    def _keep_in_sight(self, before: tuple[int, int] | None) -> None:
-        """Scroll so that the cursor stays where it was on the screen, or at least on it."""
+    def _chain_on_screen(self) -> int | None:
+        if not self._flows or not self.picture.places:
+            return None
+        return self.picture.chain_row - self._offset[1] + self._margin()[1]
+
+    def _keep_in_sight(self, before: tuple[int, int] | None, chain: int | None) -> None:
+        """Move the picture no more than needed: a cursor that was not moved stays where it was on the screen, and so
+        does the row of the selected chain."""
         place = self.picture.places.get(self.chosen or b"")
         if place is None:
             return
-        offset = [self.scroll_offset.x, self.scroll_offset.y]
-        room = (max(self.size.width, 1), max(self.size.height, 1))
+        width, height = self.size
+        margin = self._margin()
+        # a flowing picture has a column of air on both sides
+        room, total = (width, height), (self.picture.width + 2 * self._flows, self.picture.height)
         edge = (8, 2) if self._flows else (0, 2)
-        total = (self.virtual_size.width, self.virtual_size.height)
+        offset = list(self._offset)
+        if before is not None:
+            offset = [place[axis] - before[axis] + margin[axis] for axis in (0, 1)]
+        if self._following:
+            offset[0 if self._flows else 1] = total[0] if self._flows else 0
+        if self._flows and chain is not None:
+            offset[1] = self.picture.chain_row - chain + margin[1]
         for axis in (0, 1):
-            if before is not None and not self._flows:
-                offset[axis] = place[axis] - before[axis]
             low, high = place[axis] - room[axis] + 1 + edge[axis], place[axis] - edge[axis]
-            offset[axis] = max(min(max(offset[axis], low), high), 0)
-            offset[axis] = max(min(offset[axis], total[axis] - room[axis]), 0)
-        self.scroll_to(offset[0], offset[1], animate=False, force=True, immediate=True)
+            offset[axis] = max(min(max(offset[axis], low), high, total[axis] - room[axis]), 0)
+        self._offset = offset[0], offset[1]
+
+    def _final_side(self) -> int:
+        """Where the finality line is: out of sight on the older side (−1) or the newer one (1), or in sight (0)."""
+        final, line, axis = self._final, self.picture.final_at, 0 if self._flows else 1
+        if final is None or not self._blocks:
+            return 0
+        if line is None:
+            return -1 if final.slot < min(block.slot for block in self._blocks) else 1
+        first = self._offset[axis]
+        beyond = (line >= first + self.size[axis] - self._flows) - (line < first)
+        return beyond if self._flows else -beyond
+
+    # Drawing
 
     def render_line(self, y: int) -> Strip:
         """See `Widget.render_line`."""
+        line = self._line(y)
+        if len(self._lines) != self.size.height:
+            self._lines = [Strip.blank(0)] * self.size.height
+        if y < len(self._lines):
+            self._lines[y] = line
+        return line
+
+    def _line(self, y: int) -> Strip:
         width = self.size.width
         left, top = self._margin()
-        start = self.scroll_offset.x
-        row = y + self.scroll_offset.y - top
+        start = self._offset[0]
+        # the times stay on top of a picture that is higher than the widget
+        row = 0 if self._flows and y == top else y + self._offset[1] - top
         place = self.picture.places.get(self.chosen or b"")
         on_row = place is not None and place[1] == row
         cursor = self.get_component_rich_style("dag--cursor" if self.has_focus else "dag--cursor-blurred")
         base = self.rich_style
         whole = base + cursor if on_row and self.picture.upright else base
+        pieces = self._pieces(row, start, start + width - left, place if on_row else None)
+        pieces = self._with_final(pieces, y, row, start, start + width - left, on_row)
         segments: list[Segment] = []
         column = 0
-        for piece in self._pieces(row, start, start + width - left, place if on_row else None):
+        for piece in pieces:
             x = piece[0] - start + left
             segments.append(Segment(" " * (x - column), whole))
             style = self.get_component_rich_style(f"dag--{piece[2]}") if piece[2] in _STYLES else base
-            if whole is not base:
-                style = style + Style(bgcolor=whole.bgcolor, reverse=whole.reverse)
-            elif piece[3]:
-                style = style + cursor
+            if whole is not base or piece[3]:
+                style = self._under(cursor, style)
             segments.append(Segment(piece[1], style))
             column = x + len(piece[1])
         segments.append(Segment(" " * max(width - column, 0), whole))
         return Strip(segments).crop_extend(0, width, whole)
+
+    def _under(self, cursor: Style, style: Style) -> Style:
+        """A style on the cursor's background. A colour stays where it can be told from that: sixteen colours of a
+        terminal can be anything."""
+        kept = Style(bold=style.bold, strike=style.strike)
+        if cursor.reverse or cursor.bgcolor is None or style.color is None or self.has_pseudo_class("ansi"):
+            return cursor + kept
+        light, ground = (Color.from_rich_color(colour).brightness for colour in (style.color, cursor.bgcolor))
+        return cursor + kept + Style(color=style.color) if abs(light - ground) >= _CONTRAST else cursor + kept
+
+    def _with_final(
+        self, pieces: list[tuple[int, str, str, bool]], y: int, row: int, start: int, end: int, on_row: bool
+    ) -> list[tuple[int, str, str, bool]]:
+        """Where the finality line is out of sight, a sign at the edge beyond which it is."""
+        side = self._final_side()
+        words = final_words(self._final)
+        if not side or on_row:
+            return pieces
+        if not self._flows:
+            if y != (self.size.height - 1 if side < 0 else 0) or self.size.height < 8:
+                return pieces
+            return [
+                (
+                    0,
+                    rule(f"{words} {self._marks.below if side < 0 else self._marks.above}", end, self._marks),
+                    "final",
+                    False,
+                )
+            ]
+        if row != 0:
+            return pieces
+        words = f"{self._marks.before} {words}" if side < 0 else f"{words} {self._marks.after}"
+        x = start if side < 0 else max(end - len(words) - 1, start)
+        clear = (x - 2, x + len(words) + 2)
+        kept = [piece for piece in pieces if piece[0] + len(piece[1]) <= clear[0] or piece[0] >= clear[1]]
+        return sorted([*kept, (x, words, "final", False)])
 
     def _pieces(
         self, row: int, start: int, end: int, cursor: tuple[int, int] | None
@@ -224,27 +314,20 @@ class DagCanvas(ScrollView, can_focus=True):
 
     def action_move(self, right: int, down: int) -> None:
         """Move the cursor on the screen."""
-        if self.picture.upright and right:
-            return
-        self._go(self._next(self.chosen, right, down), newer=right > 0 or (down < 0 and not self._flows))
+        newer = right > 0 if self._flows else down < 0
+        self._go(self.picture.neighbour(self.chosen or b"", right, down), newer)
 
     def action_page(self, down: int) -> None:
-        """Move by several blocks along the time axis: down is older where the picture stands upright."""
-        block_id = self.chosen
-        for _ in range(_PAGE):
-            following = self._next(block_id, down if self._flows else 0, 0 if self._flows else down)
-            if following is None:
-                break
-            block_id = following
-        self._go(block_id if block_id != self.chosen else None, newer=(down > 0) == self._flows)
+        """Move by most of a screen along the time axis: down, or to the right where the picture flows."""
+        room = max(self.size.width * 2 // 3 if self._flows else self.size.height - 3, 1)
+        self._go(self.picture.leap(self.chosen or b"", down * room), (down > 0) == self._flows)
 
-    def action_newest(self) -> None:
-        """Go to the end that grows, and follow it."""
-        self.post_message(self.Newest())
-
-    def action_oldest(self) -> None:
-        """Go to the oldest block that was read."""
-        if self._blocks:
+    def action_end(self, down: int) -> None:
+        """Go to one end: the top, or the left where the picture flows (−1), or the other (1). At the end that grows
+        the newest block is followed; the other is the oldest block that was read."""
+        if (down > 0) == self._flows:
+            self._newest()
+        elif self._blocks:
             self._go(min(self._blocks, key=lambda block: (block.slot, block.seat)).id, newer=False)
 
     def action_open(self) -> None:
@@ -252,14 +335,11 @@ class DagCanvas(ScrollView, can_focus=True):
         if self.chosen is not None:
             self.post_message(self.Opened())
 
-    def _next(self, block_id: bytes | None, right: int, down: int) -> bytes | None:
-        return self.picture.neighbour(block_id or b"", right, down)
-
     def _go(self, block_id: bytes | None, newer: bool) -> None:
         if block_id is not None:
-            self.post_message(self.Chosen(block_id, beyond=False))
+            self._move(block_id, False)
         elif newer and self.chosen is not None:
-            self.post_message(self.Chosen(self.chosen, beyond=True))
+            self._move(self.chosen, True)
 
     # Touch and size
 
@@ -267,7 +347,7 @@ class DagCanvas(ScrollView, can_focus=True):
         """A tap chooses a block, a second one looks into it."""
         event.stop()
         left, top = self._margin()
-        found = self.picture.block_at(event.x - left + self.scroll_offset.x, event.y - top + self.scroll_offset.y)
+        found = self.picture.block_at(event.x - left + self._offset[0], event.y - top + self._offset[1])
         if found is None:
             return
         if found == self.chosen:
@@ -287,10 +367,20 @@ class DagCanvas(ScrollView, can_focus=True):
         event.prevent_default()
         self.action_move(*((1, 0) if self._flows else (0, -1)))
 
+    def _on_mouse_scroll_left(self, event: events.MouseScrollLeft) -> None:
+        """See `_on_mouse_scroll_down`."""
+        event.stop()
+        self.action_move(-1, 0)
+
+    def _on_mouse_scroll_right(self, event: events.MouseScrollRight) -> None:
+        """See `_on_mouse_scroll_down`."""
+        event.stop()
+        self.action_move(1, 0)
+
     def on_resize(self) -> None:
         """Another size may turn the picture."""
-        if self._draw():
-            self._keep_in_sight(None)
+        self._draw()
+        self._keep_in_sight(None, None)
         self.refresh()
 
 

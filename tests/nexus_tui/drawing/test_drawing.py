@@ -241,13 +241,20 @@ def test_a_drawing_that_people_know() -> None:
 def test_moving_follows_the_screen() -> None:
     dag = Dag(40)
     for picture in drawn(dag.blocks()):
-        tip = dag.tips[0]
+        axis, tip = int(picture.upright), dag.tips[0]
         seen = [tip]
         older = (0, 1) if picture.upright else (-1, 0)
         while (following := picture.neighbour(seen[-1], *older)) is not None:
             seen.append(following)
-        rows = {place[picture.upright] for place in picture.places.values()}
-        assert len(seen) >= len(rows) - 3, "every row, or column, is visited"
+        places = [picture.places[each][axis] for each in seen]
+        assert places == sorted(places, reverse=not picture.upright), "one way only"
+        ends = [place[axis] for place in picture.places.values()]
+        assert places[-1] == (max(ends) if picture.upright else min(ends)), "to the very end"
+        if picture.upright:
+            assert len(seen) == len([y for y in ends if y >= places[0]]), "a row a step"
+        else:
+            along = [each for each in seen if each in dag.chain]
+            assert len(along) >= len(seen) * 3 // 4, "the cursor keeps to its lane where it can"
         assert picture.neighbour(seen[-1], -older[0], -older[1]) in picture.places
         assert picture.neighbour(b"unknown", 0, 1) is None
     flow = drawn(dag.blocks())[1]
@@ -255,6 +262,38 @@ def test_moving_follows_the_screen() -> None:
     across = {flow.neighbour(pair.id, 0, way) for way in (-1, 1)} - {None}
     assert across
     assert all(abs(flow.places[each][0] - flow.places[pair.id][0]) < 6 for each in across if each)
+
+
+def test_every_block_can_be_reached_step_by_step() -> None:
+    for picture in drawn(Dag(60, late=0.4).blocks()):
+        start = next(iter(picture.places))
+        reached, stack = {start}, [start]
+        while stack:
+            one = stack.pop()
+            for way in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+                other = picture.neighbour(one, *way)
+                if other is not None and other not in reached:
+                    reached.add(other)
+                    stack.append(other)
+        assert reached == set(picture.places)
+
+
+def test_a_leap_goes_about_as_far_as_asked_and_never_back() -> None:
+    for picture in drawn(Dag(60).blocks()):
+        axis = int(picture.upright)
+        ordered = sorted(picture.places, key=lambda each: picture.places[each][axis])
+        middle = ordered[30]
+        for distance in (-12, 12):
+            found = picture.leap(middle, distance)
+            assert found is not None
+            gone = picture.places[found][axis] - picture.places[middle][axis]
+            assert abs(gone - distance) <= 12
+            assert gone * distance > 0
+        farthest = picture.leap(middle, 10**6)
+        assert farthest is not None
+        assert picture.places[farthest][axis] == picture.places[ordered[-1]][axis]
+        assert picture.leap(ordered[0], -5) is None
+        assert picture.leap(b"unknown", 5) is None
 
 
 def test_every_line_has_the_character_of_its_name() -> None:
