@@ -6,7 +6,6 @@ selected parent, wave signature, signature]; body = [transactions, votes].
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import NamedTuple, cast
 
 from node.consensus.votes import MAX_VOTES, Vote, VoteError
@@ -81,14 +80,12 @@ class Header(NamedTuple):
             raise BlockError("bad_header", "The header does not have the fields of its version.")
         wave = WaveSignature._make(cast("tuple[Value, ...]", value[10]))
         header = cls._make((*value[:10], wave, value[11]))
-        sizes = ((header.genesis, 32), (header.reveal, 32), (header.body_root, 32), (header.state_commitment, 32))
-        if any(len(item) != size for item, size in (*sizes, (header.signature, 64))):
+        hashes, parents = (header.genesis, header.reveal, header.body_root, header.state_commitment), header.parents
+        if {*map(len, hashes)} != {32} or len(header.signature) != 64:
             raise BlockError("bad_header", "A hash or the signature in the header has a wrong length.")
-        if not 1 <= len(header.parents) <= MAX_PARENTS or any(
-            type(parent) is not bytes or len(parent) != 32 for parent in header.parents
-        ):
+        if not len(parents) <= MAX_PARENTS or {*map(type, parents)} != {bytes} or {*map(len, parents)} != {32}:
             raise BlockError("bad_parents", f"A block names 1 to {MAX_PARENTS} parents by their ids.")
-        if len(set(header.parents)) != len(header.parents):
+        if len(set(parents)) != len(parents):
             raise BlockError("bad_parents", "A block names a parent twice.")
         if header.region >= len(VISIBLE):
             raise BlockError("bad_region", "The header names a region that does not exist.")
@@ -109,24 +106,23 @@ def header_id(encoded: bytes) -> bytes:
 
 
 class Block:
-    """A header and its body: transactions and votes. Immutable; what is derived is computed once."""
+    """A header and its body: transactions and votes. Immutable."""
+
+    __slots__ = ("header", "header_bytes", "id", "transactions", "votes")
 
     def __init__(
-        self, header: Header, transactions: tuple[SignedTransaction, ...], votes: tuple[Vote, ...] = ()
+        self,
+        header: Header,
+        transactions: tuple[SignedTransaction, ...],
+        votes: tuple[Vote, ...] = (),
+        header_bytes: bytes | None = None,
     ) -> None:
+        """`header_bytes` are the header's canonical bytes, where they are at hand."""
         self.header = header
         self.transactions = transactions
         self.votes = votes
-
-    @cached_property
-    def id(self) -> bytes:
-        """The block's id."""
-        return header_id(self.header_bytes)
-
-    @cached_property
-    def header_bytes(self) -> bytes:
-        """Canonical bytes of the header."""
-        return self.header.encoded()
+        self.header_bytes = header_bytes or header.encoded()
+        self.id = header_id(self.header_bytes)
 
     def body(self) -> bytes:
         """Canonical bytes of the body."""
@@ -135,7 +131,7 @@ class Block:
     @classmethod
     def decode(cls, header: bytes, body: bytes, max_body: int) -> Block:
         """Parse a block from outside: form only. Raises BlockError or TransactionError."""
-        return cls(Header.decode(header), *decode_body(body, max_body))
+        return cls(Header.decode(header), *decode_body(body, max_body), header)
 
 
 def encode_body(transactions: tuple[SignedTransaction, ...], votes: tuple[Vote, ...]) -> bytes:

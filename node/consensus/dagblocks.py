@@ -32,7 +32,8 @@ class DagBlock:
     """A block of the DAG.
 
     `block` is None for the genesis, and once nothing can ask for its transactions any more (below the final block).
-    `view` is None far below the final block, where none is kept; `height` is that on its own selected chain.
+    `view` is None far below the final block, where none is kept; `height` is that on its own selected chain. The slot
+    of the genesis is 0.
 
     `late` and `debt` are this node's own: by how many slots the block came too late (0: on time), and what its chain
     still owes for a late block.
@@ -49,6 +50,7 @@ class DagBlock:
         "id",
         "index",
         "late",
+        "slot",
         "view",
         "votes",
     )
@@ -67,6 +69,7 @@ class DagBlock:
         self.index = index
         self.id = block_id
         self.header = header
+        self.slot = 0 if header is None else header.slot
         self.header_bytes = header_bytes
         self.coloured = coloured
         self.height = height
@@ -76,11 +79,6 @@ class DagBlock:
         self.disqualified = False
         self.late = 0
         self.debt: Debt | None = None
-
-    @property
-    def slot(self) -> int:
-        """The block's slot, 0 for the genesis."""
-        return 0 if self.header is None else self.header.slot
 
     @property
     def known_view(self) -> View:

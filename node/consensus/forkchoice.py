@@ -24,9 +24,8 @@ def choose(known: KnownBlocks, here: DagBlock, justified: Target, final: Target)
     stays one even when somebody on the late chain merges it.
     """
     tips = known.tips()
-    anchors = [
-        block for target in (justified, final) if (block := known.by_id.get(target.checkpoint.block)) is not None
-    ]
+    needed = dict.fromkeys((justified.checkpoint.block, final.checkpoint.block))  # often one and the same
+    anchors = [known.by_id[block] for block in needed if block in known.by_id]
     low = min((item.coloured.work for item in anchors), default=0)
     heaviest = _heaviest(known, tips, anchors, low)
     if heaviest is None or heaviest.debt is None or not _owes(heaviest, justified):

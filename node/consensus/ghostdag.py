@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from heapq import merge
 from typing import NamedTuple
 
 from node.consensus.reachability import NOTHING, Holes, Missing, parted
@@ -144,7 +143,7 @@ class Ghostdag:
     def mergeset(self, coloured: Coloured) -> list[int]:
         """The order in which a block merges: its selected parent, then ascending (work, id), red ones too."""
         blues, reds = coloured.blues, coloured.reds
-        return [*blues[:1], *merge(blues[1:], reds, key=self.key)]
+        return [*blues[:1], *sorted((*blues[1:], *reds), key=self.key)]
 
     def chain(self, block: int) -> Iterator[int]:
         """The block, its selected parent and so on, down to the last one that was not pruned."""

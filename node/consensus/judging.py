@@ -92,20 +92,24 @@ class Judging:
             raise BlockError("bad_reveal", "The block does not carry its epoch's reveal.")
         coloured = self._merging.judge(header, parents)
         _check_body_root(block)
+        offered = 0
         for transaction in block.transactions:
             registry.check_payload(transaction.body)  # before anything is counted from it
-        offered = sum(static_fee(self._parameters, item.body) for item in block.transactions)
+            offered += static_fee(self._parameters, transaction.body)
         if header.wave != wave_signature(header.unwaved(), header.region, offered.bit_length(), header.slot):
             raise BlockError("bad_wave", "The wave signature is not the one of this header and body.")
         for transaction in block.transactions:
-            self.check_transaction(transaction)
+            self._check_signed(transaction)
         return coloured
 
     def check_transaction(self, transaction: SignedTransaction) -> None:
         """Everything about a transaction that needs no state. Raises TransactionError."""
+        registry.check_payload(transaction.body)
+        self._check_signed(transaction)
+
+    def _check_signed(self, transaction: SignedTransaction) -> None:
         if transaction.body.genesis != self._genesis:
             raise TransactionError("other_network", "The transaction was signed for another network.")
-        registry.check_payload(transaction.body)
         if not self._verdicts.good(transaction):
             raise TransactionError("bad_signature", "The transaction's signature is not its key's.")
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import permutations
 
 from node.consensus.blocks import MAX_PARENTS, BlockError, Header
 from node.consensus.dagblocks import DagBlock
@@ -32,9 +33,8 @@ class Merging:
             raise _too_deep() from None
         if coloured.selected != indices[0]:
             raise BlockError("bad_selected_parent", "The first parent is not the one with the most blue work.")
-        for one in indices:
-            if any(one != other and dag.is_ancestor(one, other) for other in indices):
-                raise BlockError("bad_parents", "A parent lies in the past of another.")
+        if any(dag.is_ancestor(one, other) for one, other in permutations(indices, 2)):
+            raise BlockError("bad_parents", "A parent lies in the past of another.")
         if not self._depth_holds(coloured, header.slot):
             raise _too_deep()
         return coloured

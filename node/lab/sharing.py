@@ -30,6 +30,8 @@ class SharedWaves(StateWaves):
 
     def put(self, values: BucketWaves) -> None:
         """Set buckets to what they were or will be."""
+        if values:
+            self._commitment = None
         for bucket, wave, digest in values:
             self._waves[bucket] = wave
             self._hashes[bucket] = digest

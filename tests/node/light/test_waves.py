@@ -60,13 +60,10 @@ def test_superposition_is_lane_by_lane(base: bytes, added: list[bytes], removed:
     assert superpose(base, added, removed) == plain(base, added, removed)
 
 
-def test_the_greatest_number_of_waves_overflows_no_lane() -> None:
-    most = (1 << 15) - 2
-    turned = 65_535 * (most + 1) % 65_536
-    assert superpose(LOUD, [LOUD] * most) == struct.pack(f"<{PHASES}H", *[turned] * PHASES)
-    assert superpose(SILENCE, [], [LOUD] * most) == struct.pack(f"<{PHASES}H", *[most] * PHASES)
-    with pytest.raises(ValueError, match="32767"):
-        superpose(SILENCE, [LOUD] * (1 << 14), [LOUD] * (1 << 14))
+def test_no_number_of_waves_spills_over_into_another_phase() -> None:
+    many_waves = (1 << 16) + 5
+    assert superpose(LOUD, [LOUD] * many_waves) == struct.pack(f"<{PHASES}H", *[-6 % 65_536] * PHASES)
+    assert superpose(SILENCE, [], [LOUD] * many_waves) == struct.pack(f"<{PHASES}H", *[5] * PHASES)
 
 
 @given(entries, entries, st.randoms(use_true_random=False))
@@ -119,15 +116,27 @@ def test_size_decides_the_way_and_never_the_result(count: int) -> None:
     assert [one[bucket] for bucket in range(BUCKETS)] == [other[bucket] for bucket in range(BUCKETS)]
 
 
-def test_a_bucket_takes_more_entries_than_a_lane_holds_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_bucket_takes_more_entries_than_are_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever grinds addresses into one bucket must not stop the nodes that have no NumPy."""
-    monkeypatch.setattr(module, "_MAX_WAVES", 100)
     monkeypatch.setattr(module, "_BATCH", 40)
     crowd = [(9, number.to_bytes(4)) for number in range(500)]
     one, other = StateWaves(numpy=True), StateWaves(numpy=False)
     for state in (one, other):
         state.update(crowd, crowd[:50])
     assert one.commitment == other.commitment
+
+
+def test_the_commitment_follows_every_change() -> None:
+    state = StateWaves(numpy=False)
+    silent = state.commitment
+    state.update([(5, b"x")], [])
+    one = state.commitment
+    state.update([], [])
+    assert state.commitment == one != silent
+    state.update([(5, b"y")], [])
+    assert state.commitment not in (one, silent)
+    state.update([], [(5, b"x"), (5, b"y")])
+    assert state.commitment == silent
 
 
 @pytest.mark.parametrize("numpy", [True, False])
