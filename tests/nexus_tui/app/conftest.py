@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -16,6 +15,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the child of the pty tests loads this file too
 
 from dag_blocks import Dag  # type: ignore[import-not-found]
+from steady import SteadyPilot, wait_until  # type: ignore[import-not-found]
 
 from node.api.bounds import check_arguments
 from node.api.errors import Refused
@@ -331,17 +331,23 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path).furnish()
 
 
+@pytest.fixture(autouse=True)
+def steady(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Apps are driven by a pilot that waits for them, not for an idle processor."""
+    import textual.app
+    import textual.pilot
+
+    async def at_once(*_seconds: float) -> None:
+        """The pilot waits after each key."""
+
+    monkeypatch.setattr(textual.pilot, "Pilot", SteadyPilot)
+    monkeypatch.setattr(textual.app, "wait_for_idle", at_once)
+
+
 @pytest.fixture
 def until() -> Callable[..., Any]:
-    """Wait, without sleeping longer than needed, until something is so."""
-
-    async def wait(pilot: Any, so: Callable[[], object], seconds: float = 5.0) -> None:
-        deadline = time.monotonic() + seconds
-        while not so():
-            assert time.monotonic() < deadline, "it did not come to be"
-            await pilot.pause(0.01)
-
-    return wait
+    """See `wait_until`."""
+    return wait_until
 
 
 @pytest.fixture(scope="session")

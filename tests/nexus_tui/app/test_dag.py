@@ -35,7 +35,23 @@ async def opened(pilot: Any, until: Any) -> None:
     await until(pilot, lambda: app.view.read)
     await pilot.press("6")
     await until(pilot, lambda: app.view.dag is not None and app.screen.place == "dag" and canvas(app).picture.places)
-    await pilot.pause(0.05)
+
+
+@pytest.fixture
+def quick_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty views a second instead of two, where a test needs many."""
+    monkeypatch.setattr("nexus_tui.live.UPDATE_SECONDS", 0.05)
+
+
+async def pressed_until(pilot: Any, key: str, so: Any) -> None:
+    """Press a key again and again until something is so, giving what is read meanwhile time to come."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + 120
+    while not so():
+        assert loop.time() < end, f"{key} did not bring it about"
+        await pilot.press(key)
+        await pilot.pause(0.02)
+    await pilot.pause()
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
@@ -119,6 +135,7 @@ async def test_following_goes_with_the_tip(world: Any, until: Any) -> None:
             assert tip.hex()[:4] in drawn(app).splitlines()[0] + drawn(app).splitlines()[1]
 
 
+@pytest.mark.usefixtures("quick_reads")
 @pytest.mark.parametrize("size", [(44, 28), (140, 45)], ids=["phone", "wide"])
 async def test_walking_back_reads_older_blocks_to_the_very_first(world: Any, until: Any, size: tuple[int, int]) -> None:
     world.node.growing = Dag(200)
@@ -128,25 +145,15 @@ async def test_walking_back_reads_older_blocks_to_the_very_first(world: Any, unt
         first = world.node.growing.blocks()[0]
         assert first.id not in {block.id for block in app.view.dag.blocks}
         oldest = "G" if size[0] < 60 else "g"  # the end of the screen where the oldest is
-        for _ in range(120):
-            await pilot.press(oldest)
-            await pilot.pause(0.02)
-            if app.screen.chosen == first.id:
-                break
+        await pressed_until(pilot, oldest, lambda: app.screen.chosen == first.id)
         await until(pilot, lambda: first.id in {block.id for block in app.view.dag.blocks})
-        await pilot.press(oldest)
-        await until(pilot, lambda: app.screen.chosen == first.id)
         assert app.live.dag_window.before_slot is not None
         newer = "pageup" if size[0] < 60 else "pagedown"
-        for _ in range(160):
-            await pilot.press(newer)
-            await pilot.pause(0.02)
-            if app.screen.following:
-                break
-        assert app.screen.chosen == world.node.growing.tips[0]
+        await pressed_until(pilot, newer, lambda: app.screen.following)
+        await until(pilot, lambda: app.screen.chosen == world.node.growing.tips[0])
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("quick_reads")
 async def test_newer_blocks_are_found_behind_a_long_silence(world: Any, until: Any) -> None:
     dag = world.node.growing = Dag(150)
     old = set(dag.chain[:40])
@@ -157,11 +164,7 @@ async def test_newer_blocks_are_found_behind_a_long_silence(world: Any, until: A
         await opened(pilot, until)
         await app.screen._go_to(next(iter(old)))
         await until(pilot, lambda: app.view.dag.blocks[-1].slot < 10**6)
-        for _ in range(1_000):  # each look reaches twice as far, and there are two looks a second
-            await pilot.press("pageup")
-            await pilot.pause(0.03)
-            if app.screen.following:
-                break
+        await pressed_until(pilot, "pageup", lambda: app.screen.following)
         await until(pilot, lambda: app.screen.chosen == dag.tips[0])
 
 
@@ -302,18 +305,27 @@ async def test_the_inspector_shows_header_wave_votes_and_what_became_of_it(world
         await until(pilot, lambda: getattr(app.screen, "chosen", None) == red.parents[0])
 
 
-async def test_the_inspector_reads_a_block_once(world: Any, until: Any) -> None:
+async def test_the_inspector_reads_a_block_once(world: Any, until: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(what: str) -> list[Any]:
+        return [call for call in world.node.growing.calls if call[0] == what]
+
     app = world.app()
     async with app.run_test(size=(120, 36)) as pilot:
         await opened(pilot, until)
         await until(pilot, lambda: app.screen.inspected is not None)
+        before = asked("dag_block")
+        monkeypatch.setattr("nexus_tui.screens.dag.INSPECT_SECONDS", 600)  # however slowly the keys come here
         await pilot.press(*["left"] * 12)
+        assert asked("dag_block") == before, "a cursor that runs is not followed block by block"
+        monkeypatch.setattr("nexus_tui.screens.dag.INSPECT_SECONDS", 0.15)
+        await pilot.press("left")
         await until(pilot, lambda: app.screen.inspected.summary.id == app.screen.chosen)
-        asked = [call for call in world.node.growing.calls if call[0] == "dag_block"]
-        assert len(asked) <= 4, "a cursor that runs is not followed block by block"
+        assert len(asked("dag_block")) == len(before) + 1
+        reads = len(asked("dag"))
         world.node.tell(Event("dag"))
-        await asyncio.sleep(0.8)
-        assert [call for call in world.node.growing.calls if call[0] == "dag_block"] == asked
+        await until(pilot, lambda: len(asked("dag")) > reads)
+        await pilot.pause(0.3)
+        assert len(asked("dag_block")) == len(before) + 1
 
 
 async def test_search_by_the_first_digits(world: Any, until: Any) -> None:
@@ -418,8 +430,10 @@ async def test_a_storm_of_blocks_costs_two_reads_a_second_and_silence_none(world
         for _ in range(60):
             world.node.grow()
             await asyncio.sleep(0.02)
-        await asyncio.sleep(0.6)
+        await until(pilot, lambda: app.view.dag.tip == world.node.growing.tips[0])
         assert 2 <= len(calls) <= 2 * (asyncio.get_running_loop().time() - begun) + 2
+        await asyncio.sleep(0.6)
+        await pilot.pause()
         del calls[:]
         redrawn = 0
         widget = canvas(app)
