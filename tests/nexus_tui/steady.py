@@ -65,7 +65,7 @@ class SteadyPilot(Pilot[Any]):
                 return f"{screen!r} is to be drawn ({name})"
         return "calls after drawing" if screen._callbacks or screen._dirty_widgets else ""
 
-    async def _post_mouse_events(
+    async def _post_mouse_events(  # type: ignore[override]
         self, events: Any, widget: Any = None, offset: tuple[int, int] = (0, 0), button: int = 0, **options: Any
     ) -> bool:
         await self._wait_for_screen()
@@ -81,8 +81,8 @@ class SteadyPilot(Pilot[Any]):
 
 def _at_rest(pump: MessagePump) -> bool:
     """Whether it waits for its next message; textual does not count the one it works on."""
-    ready = pump._message_queue.ready_event
-    return not ready.is_set() and bool(ready._waiters)  # type: ignore[attr-defined]
+    ready: Any = pump._message_queue.ready_event
+    return not ready.is_set() and bool(ready._waiters)
 
 
 async def wait_until(pilot: Any, so: Callable[[], object], seconds: float = PATIENCE) -> None:
