@@ -55,6 +55,11 @@ class ProfilePaths:
         return self.root / "validator.key"
 
     @property
+    def node_key(self) -> Path:
+        """The Ed25519 key that this node is known by, mode 0600."""
+        return self.root / "node.key"
+
+    @property
     def signing_record(self) -> Path:
         """What this validator last signed (protocol section 4)."""
         return self.root / "signing-record"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -48,3 +49,19 @@ def write_durably(path: Path, content: bytes, mode: int = 0o600) -> None:
             draft.unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
+
+
+def create_durably(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Write a new file whole, as `write_durably` does. Raises FileExistsError when something is at its place.
+
+    Two programs that call this at once are kept apart by a lock on the folder: `link`, the usual way to create and
+    never replace, is refused to programs on Android.
+    """
+    number = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX)
+        if os.path.lexists(path):
+            raise FileExistsError(f"{path} exists")
+        write_durably(path, content, mode)
+    finally:
+        os.close(number)

@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "node.consensus": LOWER,
     "node.mempool": LOWER,
     "node.mesh.protocol": (*LOWER, *ERRORS),
-    "node.mesh": (*LOWER, *ERRORS, "node.mesh.protocol"),
+    "node.mesh": (*LOWER, *ERRORS, "node.mesh.protocol", "node.storage.faults", "node.storage.files"),
     "node.api": LOWER,
     # Its queries are the interface for readers: they need the records and bounds of the interface (not its server), and
     # the formats of what is stored.
