@@ -176,7 +176,7 @@ def test_export_goes_to_standard_output_or_to_a_new_file(nexus: Run, node: Node,
     blocks = node.dag_now.blocks()
     assert nexus("dag", "export", "--format", "dot").out.count(" -> ") == sum(len(block.parents) for block in blocks)
     svg = ET.fromstring(nexus("dag", "export", "-f", "svg").out)
-    assert len(svg.findall(".//{http://www.w3.org/2000/svg}circle")) == len(blocks)
+    assert len(svg.findall(".//{http://www.w3.org/2000/svg}g/{http://www.w3.org/2000/svg}title")) == len(blocks)
     document = json.loads(nexus("dag", "export", "--format", "json").out)
     assert document == nexus("dag", "export", "--format", "json", "--json").document
     assert [block["id"] for block in document["blocks"]] == [block.id.hex() for block in blocks]
