@@ -20,7 +20,7 @@ from node.profile.paths import ProfilePaths
 from node.service.clock import system_clock
 from node.service.core import BUSY, FINAL_HEIGHT
 from node.service.founding import write_genesis
-from node.service.restoring import ADOPTED, BASE, ROOT, VIEW, stored_engine
+from node.service.restoring import ADOPTED, BASE, ROOT, VIEW, final_height_of, stored_engine
 from node.service.verify import verify_file
 from node.storage.chain import ChainDatabase
 from node.storage.faults import other_network, translated
@@ -62,6 +62,12 @@ def make_snapshot(chain_db: Path, genesis: Genesis, target: Path) -> Checkpoint:
         final = stored_engine(genesis, source).final
         if not final.height:
             raise Refused("nothing_final", "No checkpoint is final yet, so there is no snapshot to make.")
+        if final.height < final_height_of(source):  # its certificate lies in blocks that are not here
+            raise Refused(
+                "nothing_final",
+                "Nothing has become final since the snapshot that this chain began from.",
+                "Pass on that snapshot, or wait for the next checkpoint.",
+            )
         checkpoint, encoded = final.checkpoint, pack(tuple(final.checkpoint))
         block, state = checkpoint.block, checkpoint.state
         export_snapshot(source, target, genesis.encode(), block, final.height, encoded, state)

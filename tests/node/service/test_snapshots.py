@@ -260,3 +260,6 @@ async def test_a_node_goes_on_from_a_snapshot(made: Made, tmp_path: Path) -> Non
         assert (await node.verify()).ok
     async with town.node() as node:
         assert node.engine.tip == there.tip
+    passed_on = make_snapshot(path, town.genesis, tmp_path / "passed-on")
+    assert passed_on.number > made.checkpoint.number, "who began from a snapshot gives one in his turn"
+    assert check_snapshot(tmp_path / "passed-on").checkpoint == passed_on
