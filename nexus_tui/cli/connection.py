@@ -110,5 +110,6 @@ def service_settings(config: Config, serve: bool = True) -> ServiceSettings:
         numpy=config.flag("node.numpy"),
         keep_bodies_hours=config.number("node.keep_bodies_hours"),
         keep_history_days=config.number("node.keep_history_days"),
+        keep_megabytes=config.number("node.keep_megabytes"),
         serve=serve,
     )

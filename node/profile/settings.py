@@ -124,6 +124,15 @@ NODE = Section(
             0,
             100_000,
         ),
+        Setting(
+            "keep_megabytes",
+            0,
+            "The chain may use so many megabytes of disk, give or take a sixteenth; 0 does not bound it. Where that "
+            "comes before the hours and days above, the oldest goes earlier: first blocks' bodies, then the history. "
+            "After the bound was lowered, the room comes back at the start after the next.",
+            0,
+            100_000_000,
+        ),
         Setting("numpy", True, "Use NumPy for the state's waves; off saves 16 MB of memory."),
     ),
 )

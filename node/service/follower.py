@@ -263,7 +263,20 @@ class Follower:
             self.hub.publish(event)
         if entry.final is not None:
             await self.retention.finalised(self.engine, entry.final, self._slot())
+            self._show_bound()
             self._tidy_soon()
+
+    def _show_bound(self) -> None:
+        if not self.retention.over:
+            self.alerts.clear("disk_bound")
+            return
+        self.alerts.put(
+            "disk_bound",
+            "warning",
+            f"The chain does not fit into the {self.retention.keep.disk_bytes // 1_000_000} MB that it may use: its "
+            "state and its newest blocks alone take more. Nothing older is left that could go.",
+            "Allow it more: nexus config set node.keep_megabytes NUMBER, and start again.",
+        )
 
     def _summary(self, step: Step, size: int | None) -> BlockSummary:
         block = step.block

@@ -20,7 +20,7 @@ from node.service.clock import system_clock
 from node.service.node import Node
 from node.service.production import Producer
 from node.service.restoring import final_height_of, open_engine, open_offences
-from node.service.retention import Keep, Retention
+from node.service.retention import Keep, Retention, fit_to_bound
 from node.service.trace import open_trace, trace
 from node.service.validator_key import load_validator_key
 from node.storage.lock import FolderLock
@@ -42,6 +42,7 @@ class ServiceSettings:
     numpy: bool = True
     keep_bodies_hours: int = 24  # of blocks below the final ones; 0 for ever
     keep_history_days: int = 400  # of the chain; 0 for ever
+    keep_megabytes: int = 0  # of disk, whichever comes first; 0 for any number
     serve: bool = True  # answer on the profile's Unix socket
 
 
@@ -77,7 +78,12 @@ async def open_service(
         outbox = Outbox.open(paths.outbox_db)
         stack.push_async_callback(outbox.close)
         queries = await Queries.open(paths)
-        keep = Keep(settings.keep_bodies_hours * 3_600_000, settings.keep_history_days * 86_400_000)
+        keep = Keep(
+            settings.keep_bodies_hours * 3_600_000,
+            settings.keep_history_days * 86_400_000,
+            settings.keep_megabytes * 1_000_000,
+        )
+        shrunk = await fit_to_bound(writer, keep)
         retention = Retention(writer, keep, final_height_of(writer.database))
         node = Node(genesis, engine, writer, outbox, queries, retention, open_offences(engine, writer.database), clock)
         stack.push_async_callback(node.close)
@@ -85,7 +91,7 @@ async def open_service(
         if settings.produce:
             node.producer = _producer(paths, node, engine, clock, settings)
         trace("recovery end")
-        report = _report(writer, node)
+        report = _report(writer, node, shrunk)
         if node.producer is not None:
             task = asyncio.create_task(node.producer.run(node.make_block, node.cast_votes), name="producer")
             task.add_done_callback(lambda task: _mourn(task, node))
@@ -142,8 +148,8 @@ def _warn_of_last_epoch(node: Node, validator: Validator, engine: Engine) -> Non
         )
 
 
-def _report(writer: ChainWriter, node: Node) -> tuple[str, ...]:
-    lines = list(writer.report.lines)
+def _report(writer: ChainWriter, node: Node, shrunk: str) -> tuple[str, ...]:
+    lines = [*writer.report.lines, *filter(None, (shrunk,))]
     if len(node.mempool):
         lines.append(f"Took up {len(node.mempool)} accepted transactions that were not in a block yet.")
     for line in lines:

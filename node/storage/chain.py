@@ -139,6 +139,28 @@ class ChainDatabase(ChainReader):
             finally:
                 os.close(number)
 
+    def used_bytes(self) -> int:
+        """Bytes of the database's pages that hold something; the others are filled before the file grows."""
+        with self._lock, translated(self.path):
+            page, pages, free = (
+                int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
+                for name in ("page_size", "page_count", "freelist_count")
+            )
+            return (pages - free) * page
+
+    def limit_wal(self, limit: int) -> None:
+        """Fold the WAL into the file whenever it comes near `limit` bytes, and cut it back to them."""
+        with self._lock, translated(self.path):
+            page = int(self._connection.execute("PRAGMA page_size").fetchone()[0])
+            self._connection.execute(f"PRAGMA wal_autocheckpoint = {max(1, limit // 2 // page)}")
+            self._connection.execute(f"PRAGMA journal_size_limit = {limit}")
+
+    def shrink(self) -> None:
+        """Give the room of empty pages back to the system. Takes a while, and for that long as much room once more."""
+        with self._lock, translated(self.path):
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def size_bytes(self) -> int:
         """Bytes on disk, the WAL included."""
         return sum(

@@ -3,7 +3,7 @@
 Blocks leave the DAG when the engine says so. Bodies go after their retention: the transactions that the chain accepted
 from them keep their own bytes, so the history stays whole. The history itself goes after a longer retention, or never.
 Undo records go below the newest final checkpoint's block, which no reorganisation may pass. The state always stays.
-SQLite gives freed pages to later blocks, so the file stops growing; it is not shrunk.
+SQLite gives freed pages to later blocks, so the file stops growing; only `ChainDatabase.shrink` makes it smaller.
 """
 
 from __future__ import annotations

@@ -13,10 +13,11 @@ from node.consensus.blocks import Block
 from node.encoding.amounts import SUPPLY
 from node.profile.paths import ProfilePaths
 from node.service.node import Node
+from node.service.opening import ServiceSettings, open_service
 from node.service.verify import verify_file
 from node.storage.outbox import OutboxEntry
 from tests.node.service.dag_world import Town, hear
-from tests.node.service.service_world import confirmed
+from tests.node.service.service_world import alert, confirmed
 from tests.node.world import contents, key
 
 
@@ -242,3 +243,68 @@ async def test_with_four_full_regions_they_are_asked(tmp_path: Path) -> None:
         checkpoints = (await node.finality()).checkpoints
         assert "regions" in {item.rule for item in checkpoints if item.number}
         assert "few_regions" not in {item.rule for item in checkpoints}
+
+
+MB = 1_000_000
+
+
+async def filled(town: Town, node: Node, rounds: int) -> int:
+    """Time passes with blocks full of payments; the most bytes that the chain took on disk."""
+    most = 0
+    for _ in range(rounds):
+        blocks = town.pass_slots(4, *(town.payment(number, 1) for number in range(4) for _ in range(30)))
+        await hear(node, blocks)
+        for vote in town.network.votes[-12:]:
+            await node.receive_vote(vote)
+        most = max(most, (await node.status()).database_bytes)
+    return most
+
+
+@pytest.mark.slow
+async def test_the_disk_stays_under_its_bound(tmp_path: Path) -> None:
+    """The same time with and without a bound; a sixteenth of it is the slack for what comes between two checkpoints."""
+    free = Town(tmp_path / "free", validators=2, merge_depth_slots=20)
+    async with free.node() as node:
+        unbounded = await filled(free, node, 80)
+    town = Town(tmp_path / "bounded", validators=2, merge_depth_slots=20)
+    async with town.node(keep_megabytes=4) as node:
+        most = await filled(town, node, 80)
+        assert most <= 4 * MB * 17 // 16, most
+        assert unbounded > 2 * most, "without a bound it is much more"
+        assert alert(node, "disk_bound") is None
+        report = await node.verify()
+        assert report.ok, report.checks
+        status = await node.status()
+        assert status.total_units == SUPPLY
+        assert (await node.account(key(50).address)).balance == 80 * 30
+        page = await node.history((key(1).address,), limit=500)
+        assert page.transactions, "the newest history is there"
+        assert min(view.height or 0 for view in page.transactions) > 1 or page.next_before is not None
+
+
+@pytest.mark.slow
+async def test_a_lower_bound_gives_room_back_at_the_start_after_the_next(tmp_path: Path) -> None:
+    town = Town(tmp_path / "town", validators=2, merge_depth_slots=20)
+    async with town.node() as node:
+        before = await filled(town, node, 60)
+    assert before > 6 * MB
+    async with town.node(keep_megabytes=4) as node:
+        await filled(town, node, 6)
+        assert node.retention._writer.database.used_bytes() < 4 * MB
+    async with open_service(
+        town.paths, ServiceSettings(produce=False, serve=False, keep_megabytes=4), town.clock
+    ) as it:
+        assert any("smaller" in line for line in it.report), it.report
+        assert (await it.node.status()).database_bytes < 4 * MB
+        assert (await it.node.verify()).ok
+
+
+async def test_a_bound_that_cannot_hold_is_told(tmp_path: Path) -> None:
+    town = Town(tmp_path / "town", validators=2, merge_depth_slots=20)
+    async with town.node(keep_megabytes=1) as node:
+        for _ in range(12):
+            await hear(node, town.pass_slots(5, *(town.payment(number, 1) for number in range(4))))
+        found = alert(node, "disk_bound")
+        assert found is not None
+        assert "1 MB" in found.message
+        assert (await node.verify()).ok, "nothing went that must stay"
