@@ -23,7 +23,7 @@ from node.ledger.genesis import RULE_VERSION
 from node.ledger.types import SignedTransaction, TransactionError
 from node.mesh.protocol.hello import MAX_TIPS, PROTOCOL, Hello
 from node.mesh.protocol.limits import MAX_SERVED
-from node.mesh.protocol.machine import Close, GiveBlocks, Judge, Machine, Send, TellHistory
+from node.mesh.protocol.machine import Close, GiveBlocks, Heard, Judge, Machine, Send, TellHistory
 from node.mesh.protocol.messages import BLOCK, TRANSACTION, VOTE, WireError
 from node.service.node import Node
 
@@ -69,7 +69,7 @@ class Gossip:
         node: Node,
         nonce: bytes,
         now_ms: Callable[[], int],
-        carry: Callable[[Send | Close], None],
+        carry: Callable[[Send | Heard | Close], None],
         room: Callable[[int], Awaitable[None]],
     ) -> None:
         """`room` waits until a peer's link can take another block."""

@@ -12,8 +12,8 @@ from node.mesh.protocol.messages import WireError
 PROTOCOL = 1
 MAX_TIPS = 10
 MAX_AGENT = 64
-RELAY, HISTORY, SNAPSHOTS, LISTENS = 1, 2, 4, 8
-"""Services: tells on what it hears; keeps every block; gives states of final checkpoints; takes links from outside."""
+RELAY, HISTORY, GUEST = 1, 2, 4
+"""Services: tells on what it hears; keeps every block; has no genesis yet and only wants that."""
 
 
 class Hello(NamedTuple):
@@ -68,7 +68,7 @@ _SHAPE = (int, int, bytes, int, int, int, bytes, tuple, int, int, bytes, str)
 
 def judge(mine: Hello, theirs: Hello) -> None:
     """Whether two nodes have something to say to each other. Raises WireError."""
-    if theirs.genesis != mine.genesis:
+    if theirs.genesis != mine.genesis and not (mine.services | theirs.services) & GUEST:
         raise WireError("other_network", "The peer belongs to another network.")
     if theirs.rules != mine.rules:
         raise WireError("other_rules", f"The peer follows rule version {theirs.rules}, this node {mine.rules}.")

@@ -14,8 +14,10 @@ from node.mesh.protocol.messages import (
     Addresses,
     AnyMessage,
     AskAddresses,
+    AskGenesis,
     AskHistory,
     Bye,
+    GenesisFile,
     Get,
     Given,
     History,
@@ -31,6 +33,7 @@ CONTROL, BLOCKS, TRANSACTIONS, BULK = range(4)
 
 MAX_THING = 32 << 10
 """Bytes of an encoded transaction or vote."""
+MAX_GENESIS = 1 << 20
 MAX_GIVEN_BYTES = 128 << 10
 """An answer with several of them is split beyond that."""
 
@@ -63,6 +66,8 @@ LIMITS: dict[type[AnyMessage], Limit] = {
     History: Limit(messages.MAX_HISTORY * _ID + 32, _ANY, _ANY, BULK),
     AskAddresses: Limit(8, 10, 1 << 10, BULK),
     Addresses: Limit(messages.MAX_ADDRESSES * 1_100 + 16, 10, 2 << 20, BULK),
+    AskGenesis: Limit(8, 3, 64, BULK),
+    GenesisFile: Limit(MAX_GENESIS + 16, _ANY, _ANY, BULK),
 }
 BY_NUMBER = {messages.NUMBERS[message]: limit for message, limit in LIMITS.items()}
 
@@ -70,6 +75,8 @@ OWN_PERCENT = 80
 """Of these rates for what this node sends itself."""
 
 MAX_HELLO = 4 << 10
+GUEST_MS = 30_000
+"""A guest, who only wants the genesis, is shown out after that."""
 HELLO_MS = 10_000
 """A link whose other side has not said who it is by then is closed."""
 

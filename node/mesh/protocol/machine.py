@@ -35,9 +35,13 @@ from node.mesh.protocol.messages import (
     TRANSACTION,
     VOTE,
     Absent,
+    Addresses,
     AnyMessage,
+    AskAddresses,
+    AskGenesis,
     AskHistory,
     Bye,
+    GenesisFile,
     Get,
     Given,
     History,
@@ -95,7 +99,14 @@ class Close(NamedTuple):
     ban_ms: int
 
 
-Effect = Send | Judge | GiveBlocks | TellHistory | Close
+class Heard(NamedTuple):
+    """A message about addresses, which are the owner's business."""
+
+    peer: int
+    message: AskAddresses | Addresses
+
+
+Effect = Send | Judge | GiveBlocks | TellHistory | Heard | Close
 
 
 class Host(Protocol):
@@ -217,8 +228,10 @@ class Machine:
                 self.effects.append(TellHistory(peer.number, locator, min(limit, MAX_HISTORY)))
             case History(names, more):
                 self._learn_history(peer, names, bool(more), now_ms)
-            case _:
-                pass  # addresses are the owner's
+            case AskAddresses() | Addresses():
+                self.effects.append(Heard(peer.number, message))
+            case AskGenesis() | GenesisFile():
+                self._fault(peer, _UNASKED, now_ms)  # a guest's link is not this machine's
 
     # -- things that come -----------------------------------------------------------------------------------------
 
@@ -448,6 +461,11 @@ class Machine:
             if peer.asked_history_ms is not None:
                 due.append(peer.asked_history_ms + HISTORY_MS)
         return min(due)
+
+    def say(self, number: int, message: AnyMessage, now_ms: int) -> None:
+        """Send what the owner has to say, within the rates."""
+        if (peer := self.peers.get(number)) is not None:
+            self._send(peer, message, now_ms)
 
     # -- what leaves ----------------------------------------------------------------------------------------------
 

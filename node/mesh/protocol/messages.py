@@ -119,6 +119,16 @@ class Addresses(NamedTuple):
     entries: tuple[tuple[str, int, bytes], ...]
 
 
+class AskGenesis(NamedTuple):
+    """The network's genesis, please: a guest knows its hash, or the beginning of it."""
+
+
+class GenesisFile(NamedTuple):
+    """The encoded genesis."""
+
+    data: bytes
+
+
 AnyMessage = (
     Ping
     | Pong
@@ -133,6 +143,8 @@ AnyMessage = (
     | History
     | AskAddresses
     | Addresses
+    | AskGenesis
+    | GenesisFile
 )
 
 HELLO = 0
@@ -151,6 +163,8 @@ TYPES: dict[int, type[AnyMessage]] = {
     21: History,
     30: AskAddresses,
     31: Addresses,
+    40: AskGenesis,
+    41: GenesisFile,
 }
 NUMBERS: dict[type[AnyMessage], int] = {message: number for number, message in TYPES.items()}
 
@@ -168,6 +182,8 @@ _FIELDS: dict[type[AnyMessage], tuple[type, ...]] = {
     History: (tuple, int),
     AskAddresses: (),
     Addresses: (tuple,),
+    AskGenesis: (),
+    GenesisFile: (bytes,),
 }
 _MOST: dict[type[AnyMessage], int] = {
     Inventory: MAX_NAMES,

@@ -9,7 +9,7 @@ from types import TracebackType
 
 from node.ledger.genesis import Allocation, Founder, make_genesis
 from node.mesh.protocol import messages
-from node.mesh.protocol.machine import Close, Send
+from node.mesh.protocol.machine import Close, Heard, Send
 from node.profile.paths import ProfilePaths
 from node.service.clock import system_clock
 from node.service.founding import write_genesis
@@ -56,11 +56,12 @@ class Joined:
     async def _room(self, peer: int) -> None:
         await asyncio.sleep(0)
 
-    def _carry(self, effect: Send | Close) -> None:
+    def _carry(self, effect: Send | Heard | Close) -> None:
         if isinstance(effect, Close):
             self.closed.append(effect)
             self.mesh.cut(self.number, effect.peer)
             return
+        assert isinstance(effect, Send)
         message = effect.message
         self.mesh.send(self.number, effect.peer, messages.NUMBERS[type(message)], messages.encode(message))
 

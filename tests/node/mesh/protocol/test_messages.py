@@ -10,15 +10,17 @@ from hypothesis import strategies as st
 
 from node.encoding.canonical import pack
 from node.mesh.protocol import hello, limits, messages
-from node.mesh.protocol.hello import PROTOCOL, Hello
+from node.mesh.protocol.hello import GUEST, PROTOCOL, Hello
 from node.mesh.protocol.messages import (
     KINDS,
     TYPES,
     Absent,
     Addresses,
     AskAddresses,
+    AskGenesis,
     AskHistory,
     Bye,
+    GenesisFile,
     Get,
     Given,
     History,
@@ -51,6 +53,7 @@ MESSAGES: dict[type, st.SearchStrategy[Any]] = {
     AskAddresses: st.just(AskAddresses()),
     Addresses: st.builds(Addresses, st.lists(st.tuples(_host, st.integers(1, 65_535), _name), max_size=20).map(tuple)),
 }
+MESSAGES |= {AskGenesis: st.just(AskGenesis()), GenesisFile: st.builds(GenesisFile, st.binary(max_size=900))}
 _any = st.one_of(*MESSAGES.values())
 
 
@@ -130,9 +133,11 @@ def test_a_greeting_that_is_none_is_refused(data: bytes, code: str) -> None:
 def test_only_nodes_of_one_network_and_other_than_oneself_talk() -> None:
     mine, theirs = hello_of(), hello_of(nonce=b"o" * 16)
     hello.judge(mine, theirs)
+    hello.judge(mine, theirs._replace(genesis=b"?" * 32, services=GUEST))
     for changed, code in (
         (theirs._replace(genesis=b"g" * 32), "other_network"),
         (theirs._replace(rules=3), "other_rules"),
+        (theirs._replace(genesis=bytes(32), services=GUEST, rules=3), "other_rules"),
         (mine, "self"),
     ):
         with pytest.raises(WireError) as caught:
