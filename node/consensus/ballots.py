@@ -45,6 +45,7 @@ class Ballots:
         self.conflict: Link | None = None
         """A justified link that contradicts what is final: a third of the stake broke the rules. Nothing more is
         concluded then; people must choose."""
+        self._finals = [final]  # the newest ones, oldest first
         self.targets: dict[bytes, Target] = {final.hash: final}
         self.links: dict[tuple[bytes, bytes], dict[bytes, Vote]] = {}
         self.justified: dict[bytes, int] = {final.hash: final.number}
@@ -98,6 +99,7 @@ class Ballots:
         """Drop checkpoints whose blocks were pruned."""
         self.targets = {name: item for name, item in self.targets.items() if item.checkpoint.block not in gone}
         self.links = {link: votes for link, votes in self.links.items() if all(name in self.targets for name in link)}
+        self._finals = [item for item in self._finals if item.checkpoint.block not in gone]
 
     def _conclude(self) -> None:
         while self.conflict is None:
@@ -106,8 +108,7 @@ class Ballots:
                 break
             source, target, finalises = found
             link = link_of(source, target, self.links[source.hash, target.hash])
-            here = self.final.checkpoint
-            if not self._extends(here, target.checkpoint) and not self._extends(target.checkpoint, here):
+            if self._contradicts(source if finalises else None, target):
                 self.conflict = link
                 break
             self.new_links.append(link)
@@ -116,8 +117,23 @@ class Ballots:
                 self.best = target
             if finalises:
                 self.final = source
+                self._finals.append(source)
         if self.new_links:
             self._forget()
+
+    def _contradicts(self, final: Target | None, justified: Target) -> bool:
+        """Whether what became justified, or final, takes a third of the stake that broke the rules.
+
+        Only what is not older than a final checkpoint contradicts it: an older one of another history may have been
+        justified before by honest votes that arrive late.
+        """
+        older = [item for item in self._finals if item.number <= justified.number]
+        if older and not self._extends(older[-1].checkpoint, justified.checkpoint):
+            return True
+        if final is None:
+            return False
+        newer = [item for item in self.targets.values() if item.hash in self.justified and item.number >= final.number]
+        return not all(self._extends(final.checkpoint, item.checkpoint) for item in newer)
 
     def _forget(self) -> None:
         """Drop what lies far below the final checkpoint."""
@@ -126,6 +142,7 @@ class Ballots:
             return
         self.targets = {name: target for name, target in self.targets.items() if target.number >= low}
         self.justified = {name: number for name, number in self.justified.items() if number >= low}
+        self._finals = [item for item in self._finals if item.number >= low]
         self.links = {
             (source, target): votes
             for (source, target), votes in self.links.items()

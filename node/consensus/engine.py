@@ -236,10 +236,11 @@ class Engine:
         """Take a vote from gossip; one that says nothing new or is not good leaves the Progress empty."""
         progress = Progress()
         self._release()
-        view = self.view
-        if view.table.validator(vote.voter) is None and view.next_table.validator(vote.voter) is None:
+        view, ballots = self.view, self.ballots
+        # Where the tables turned, those who left are asked once more: by the tables of what was justified before.
+        tables = view.table, view.next_table, ballots.best.table, ballots.final.table
+        if all(table.validator(vote.voter) is None for table in tables):
             return progress
-        ballots = self.ballots
         before = ballots.best, ballots.final
         if ballots.add(vote):
             progress.votes.append(vote)
@@ -330,6 +331,7 @@ class Engine:
                 continue
             if not self._learn_from_tip():
                 break
+        self._stirred = min(self._stirred, self.tip.height)  # fork choice may go to a chain of less height
         self._listen()
         progress.votes += self.ballots.heard
         self.ballots.heard.clear()
