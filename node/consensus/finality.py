@@ -140,17 +140,18 @@ def quorum(
     absent: frozenset[bytes] = frozenset(),
     spectral: bool = True,
     rear: bool = True,
+    forward: bool = True,
 ) -> bool:
     """Whether votes of these validators justify a link.
 
-    More than 2/3 of stake in the target's current table, and in the source's too if it is another (`rear`); and,
-    unless `stake_alone`, more than 1/3 of the stake inside ⌊5r/6⌋ of the r regions with four validators or more, if
-    r ≥ 4 (`spectral`). The absent count nothing unless they vote.
+    More than 2/3 of stake in the target's current table, and in the source's too if it is another (`forward` and
+    `rear`: whether each is asked then); and, unless `stake_alone`, more than 1/3 of the stake inside ⌊5r/6⌋ of the r
+    regions with four validators or more, if r ≥ 4 (`spectral`). The absent count nothing unless they vote.
     """
     have = frozenset(voters)
-    if not _two_thirds(have, table, absent):
-        return False
     turned = source_table is not table and source_table.hash != table.hash
+    if (forward or not turned) and not _two_thirds(have, table, absent):
+        return False
     if rear and turned and not _two_thirds(have, source_table, absent):
         return False
     return stake_alone or not spectral or spectral_quorum(have, table, absent)

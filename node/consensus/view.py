@@ -53,6 +53,7 @@ class Clauses:
     exact_successor: bool = True
     rotate_after_final: bool = True
     spectral_quorum: bool = True
+    forward_quorum: bool = True
     rear_quorum: bool = True
     twins_red: bool = True
     lateness: bool = True
@@ -301,6 +302,7 @@ class Views:
             absent=target.absent,
             spectral=self.clauses.spectral_quorum,
             rear=self.clauses.rear_quorum,
+            forward=self.clauses.forward_quorum,
         )
 
     def conclusion(
