@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
         ValidatorView,
     )
 
-WIDTH = 78
+WIDTH, MOST_WIDTH = 78, 110
+"""Columns of the drawing in a file or a pipe, and at most in a terminal."""
 _EMPTY = "There is no block yet. A block is made as soon as there is something to put into it."
 
 
@@ -168,17 +170,15 @@ async def _find(api: NodeApi, prefix: str) -> DagBlockView:
         check_arguments({"prefix": prefix})
         found = await api.find_blocks(prefix)
     if len(found) > 1:
-        raise Refused(
-            "ambiguous_id",
-            f"{len(found)} blocks or more begin with {prefix}: {', '.join(each.hex()[:16] for each in found[:4])} …",
-            hint="Give more digits.",
-        )
+        from nexus_tui.drawing.words import ambiguous
+
+        raise Refused("ambiguous_id", ambiguous(prefix, found), hint="Give more digits.")
     view = await api.dag_block(found[0]) if found else None
     if view is None:
         raise Refused(
             "unknown_block",
             _EMPTY if prefix == "tip" else f"This node keeps no block whose id begins with {prefix}.",
-            hint="nexus dag show",
+            hint="`nexus dag show` lists blocks; what is long final was pruned.",
         )
     return view
 
@@ -215,26 +215,34 @@ def _write(output: Path, content: str) -> Path:
 def _drawing(view: DagView) -> list[str]:
     import time
 
+    from nexus_tui.cli.colour import coloured
     from nexus_tui.drawing.marks import choose
     from nexus_tui.drawing.picture import upright
     from nexus_tui.drawing.words import final_words, legend, row_words
     from nexus_tui.terminal import detect
 
-    marks = choose(not detect(encoding=sys.stdout.encoding).unicode)
+    terminal, shown = detect(encoding=sys.stdout.encoding), _is_terminal()
+    marks = choose(not terminal.unicode)
+    width = min(shutil.get_terminal_size((WIDTH, 24)).columns, MOST_WIDTH) if shown else WIDTH
 
     def clock(block: DagBlockSummary) -> str:
         return time.strftime("%H:%M:%S", time.localtime(block.time_ms // 1000))
 
     picture = upright(
         view.blocks,
-        WIDTH,
+        width,
         marks,
         lambda block, room: row_words(block, room, clock(block)),
         final=view.final.block if view.final is not None else None,
         final_words=final_words(view.final),
-        most_lanes=12,
+        most_lanes=12 if width >= WIDTH else 8,
     )
-    return [*picture.text(), "", *_wrapped([f"{sign} {words}" for sign, words in legend(marks)], WIDTH)]
+    lines = coloured(picture) if shown and terminal.color else picture.text()
+    return [*lines, "", *_wrapped([f"{sign} {words}" for sign, words in legend(marks)], width)]
+
+
+def _is_terminal() -> bool:
+    return sys.stdout.isatty()
 
 
 def _wrapped(pieces: list[str], width: int, gap: str = "   ") -> list[str]:

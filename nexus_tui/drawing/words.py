@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 from nexus_tui.drawing.marks import REGIONS, Marks, region_style
 from nexus_tui.foreign import sanitize
 from nexus_tui.format import address_text
+from node.api.interface import MAX_FOUND
 from node.encoding.amounts import exact_amount
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nexus_tui.drawing.picture import Words
     from node.api.records import CheckpointView, DagBlockSummary, EvidenceView
 
@@ -49,6 +52,14 @@ def row_words(block: DagBlockSummary, room: int, time: str) -> Words:
     if sum(len(text) for text, _ in words) + 1 + len(time) > room:
         return words
     return (*words, (f" {time}", "faint"))
+
+
+def ambiguous(prefix: str, found: Sequence[bytes]) -> str:
+    """What is said of several blocks whose ids begin alike: a few digits more than were given tell them apart."""
+    digits = max(8, len(prefix) + 4)
+    shown = ", ".join(each.hex()[:digits] for each in found[:4])
+    many = f"{len(found)} blocks or more" if len(found) >= MAX_FOUND else f"{len(found)} blocks"
+    return f"{many} begin with {prefix}: {shown}{' …' if len(found) > 4 else '.'}"
 
 
 def final_words(final: CheckpointView | None) -> str:

@@ -16,7 +16,7 @@ from nexus_tui.bindings import bindings_for, key_of
 from nexus_tui.dialogs.block import BlockDialog, inspector_rows
 from nexus_tui.dialogs.confirm import Facts
 from nexus_tui.drawing.marks import choose
-from nexus_tui.drawing.words import legend
+from nexus_tui.drawing.words import ambiguous, legend
 from nexus_tui.format import finality
 from nexus_tui.live import DagWindow
 from nexus_tui.sanitize import sanitize, text
@@ -292,9 +292,12 @@ class DagScreen(MainScreen):
             await self._go_to(parent)
 
     def open_search(self) -> None:
-        """Show the search field."""
-        self.add_class("-searching")
-        self.query_one("#dag-search", Field).focus()
+        """Show the search field; put it away where it is shown, for those who have no Escape."""
+        if self.has_class("-searching"):
+            self.action_leave_search()
+        else:
+            self.add_class("-searching")
+            self.query_one("#dag-search", Field).focus()
 
     def action_leave_search(self) -> None:
         """Put the search field away."""
@@ -307,16 +310,19 @@ class DagScreen(MainScreen):
         prefix = event.value.strip().lower()
         if prefix:
             self.nexus.start(self._find(prefix), "find-block")
+        else:
+            self.action_leave_search()
 
     async def _find(self, prefix: str) -> None:
         found = await self.nexus.node_api().find_blocks(prefix)
         if not found:
-            raise Refused("unknown_block", f"This node keeps no block whose id begins with {sanitize(prefix, 64)}.")
-        if len(found) > 1:
-            starts = ", ".join(each.hex()[: len(prefix) + 2] for each in found[:4])
             raise Refused(
-                "ambiguous_id", f"{len(found)} blocks or more begin with that ({starts} …). Type more digits."
+                "unknown_block",
+                f"This node keeps no block whose id begins with {sanitize(prefix, 64)}.",
+                "What is long final was pruned.",
             )
+        if len(found) > 1:
+            raise Refused("ambiguous_id", ambiguous(prefix, found), "Type more digits.")
         self.action_leave_search()
         await self._go_to(found[0])
 

@@ -359,6 +359,23 @@ async def test_search_by_the_first_digits(world: Any, until: Any) -> None:
         assert not app.screen.has_class("-searching")
 
 
+async def test_a_search_is_left_by_touch_and_without_escape(world: Any, until: Any) -> None:
+    app = world.app()
+    async with app.run_test(size=(44, 28)) as pilot:
+        await opened(pilot, until)
+        await pilot.press("slash", "enter")
+        await pilot.pause()
+        assert not app.screen.has_class("-searching")
+        assert canvas(app).has_focus
+        app.screen.open_search()
+        await pilot.pause()
+        assert app.screen.query_one("#dag-search").has_focus
+        app.screen.open_search()
+        await pilot.pause()
+        assert not app.screen.has_class("-searching")
+        assert canvas(app).has_focus
+
+
 async def test_finality_names_checkpoints_regions_and_validators(world: Any, until: Any) -> None:
     app = world.app()
     async with app.run_test(size=(44, 28)) as pilot:

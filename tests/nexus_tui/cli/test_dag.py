@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -76,6 +77,19 @@ def test_show_draws_the_newest_blocks(nexus: Run, node: Node) -> None:
     assert "● Green" in result.out
 
 
+def test_show_fits_the_terminal_and_has_its_colours(nexus: Run, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nexus_tui.cli.dag._is_terminal", lambda: True)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for columns in (30, 45, 80, 100):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        out = nexus("dag", "show").out
+        assert "\x1b[1m" in out
+        lines = re.sub(r"\x1b\[[\d;]*m", "", out).splitlines()
+        assert columns - 12 <= max(map(len, lines)) <= columns
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in nexus("dag", "show").out
+
+
 def test_show_as_a_document(nexus: Run, node: Node) -> None:
     document = nexus("dag", "show", "-n", "5", "--json").document
     assert [block["id"] for block in document["blocks"]] == [b.id.hex() for b in node.dag_now.blocks()[-5:]]
@@ -130,7 +144,7 @@ def test_an_ambiguous_prefix_names_blocks(nexus: Run, node: Node) -> None:
     digit = next(d for d in "0123456789abcdef" if len(node.dag_now.find(d)) > 1)
     error = nexus("dag", "block", digit, "--json").error
     assert error["code"] == "ambiguous_id"
-    assert node.dag_now.find(digit)[0].hex()[:16] in error["message"]
+    assert node.dag_now.find(digit)[0].hex()[:8] in error["message"]
 
 
 def test_tips_begin_with_the_selected_one(nexus: Run, node: Node) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import unicodedata
@@ -14,10 +15,12 @@ from dag_blocks import REGIONS, Dag, block_id  # type: ignore[import-not-found]
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nexus_tui.cli.colour import coloured
 from nexus_tui.drawing.lanes import CHAIN_LANE, lay_out
 from nexus_tui.drawing.marks import ASCII, CHAIN, HEAVY, THIN, UNICODE, Marks
 from nexus_tui.drawing.picture import Picture, Words, flowing, upright
 from nexus_tui.drawing.wires import BLOCKS, wire
+from nexus_tui.drawing.words import ambiguous
 from node.api.records import DagBlockSummary
 
 IDS = st.one_of(st.binary(min_size=32, max_size=32), st.binary(max_size=3))
@@ -346,3 +349,20 @@ def test_blocks_and_steps_of_a_place_stay_together() -> None:
     places = [step.place for step in wires.steps]
     assert places == sorted(places)
     assert sum(step.kind == BLOCKS for step in wires.steps) == len(layout.groups)
+
+
+def test_colours_of_the_terminal_change_no_character() -> None:
+    for picture in drawn(Dag(40, late=0.4).blocks()):
+        lines = coloured(picture)
+        assert [re.sub(r"\x1b\[[\d;]*m", "", line).rstrip() for line in lines] == picture.text()
+        assert all(line.count("\x1b[") == 2 * line.count("\x1b[0m") for line in lines), "each colour ends"
+        assert {"\x1b[31m", "\x1b[34m", "\x1b[1m", "\x1b[2m"} <= set(re.findall(r"\x1b\[\d+m", "".join(lines)))
+
+
+def test_several_blocks_of_one_beginning_are_told_apart() -> None:
+    found = sorted(block_id(number) for number in range(20))
+    assert ambiguous("0", found[:2]) == f"2 blocks begin with 0: {found[0].hex()[:8]}, {found[1].hex()[:8]}."
+    assert ambiguous("0" * 10, found[:16]).startswith(
+        f"16 blocks or more begin with {'0' * 10}: {found[0].hex()[:14]}, "
+    )
+    assert ambiguous("0", found[:5]).endswith(f"{found[3].hex()[:8]} …")
