@@ -217,7 +217,7 @@ def _drawing(view: DagView) -> list[str]:
 
     from nexus_tui.cli.colour import coloured
     from nexus_tui.drawing.marks import choose
-    from nexus_tui.drawing.picture import upright
+    from nexus_tui.drawing.picture import rule, upright
     from nexus_tui.drawing.words import final_words, legend, row_words
     from nexus_tui.terminal import detect
 
@@ -238,6 +238,8 @@ def _drawing(view: DagView) -> list[str]:
         most_lanes=12 if width >= WIDTH else 8,
     )
     lines = coloured(picture) if shown and terminal.color else picture.text()
+    if view.final is not None and view.final.slot < min(block.slot for block in view.blocks):
+        lines.append(rule(f"{final_words(view.final)} {marks.below}", width, marks))
     return [*lines, "", *_wrapped([f"{sign} {words}" for sign, words in legend(marks)], width)]
 
 

@@ -314,6 +314,16 @@ class DagScreen(MainScreen):
             self.action_leave_search()
 
     async def _find(self, prefix: str) -> None:
+        try:
+            found = await self._block_of(prefix)
+        except NexusError:
+            self.query_one("#dag-search", Field).action_select_all()  # the next try is typed over this one
+            raise
+        self.action_leave_search()
+        await self._go_to(found)
+
+    async def _block_of(self, prefix: str) -> bytes:
+        """The one block whose id begins so. Raises Refused."""
         found = await self.nexus.node_api().find_blocks(prefix)
         if not found:
             raise Refused(
@@ -323,8 +333,7 @@ class DagScreen(MainScreen):
             )
         if len(found) > 1:
             raise Refused("ambiguous_id", ambiguous(prefix, found), "Type more digits.")
-        self.action_leave_search()
-        await self._go_to(found[0])
+        return found[0]
 
     async def _go_to(self, block_id: bytes) -> None:
         """Choose a block, wherever in the DAG it is."""

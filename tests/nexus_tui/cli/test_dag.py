@@ -74,6 +74,8 @@ def test_show_draws_the_newest_blocks(nexus: Run, node: Node) -> None:
     assert lines[0].startswith("▲ ") or any(block.id.hex()[:8] in lines[0] for block in newest[-2:])
     assert sum("┄ final 1," in line for line in lines) == 1
     assert "━━ selected parent" in result.out
+    few = nexus("dag", "show", "--limit", "5").out.splitlines()
+    assert sum(" final 1," in line and "↓" in line for line in few) == 1, "it is further down than what is shown"
     assert "● Green" in result.out
 
 
