@@ -95,7 +95,7 @@ class ConfirmEvidence(Dialog[bool]):
             ("Offender", groups(address_text(proof.validator, self._prefix))),
             ("Offence", sanitize(proof.what)),
             ("It loses", Content.styled(full_amount(proof.loss), "bold")),
-            ("of its stake", full_amount(proof.stake)),
+            ("Its stake", full_amount(proof.stake)),
             ("From", sanitize(self._account.label, 64)),
             ("Fee", f"{full_amount(plan.fee)}, given back if the proof counts"),
         ]

@@ -21,6 +21,7 @@ from node.encoding.amounts import format_amount
 
 if TYPE_CHECKING:
     from nexus_tui.live import View
+    from node.api.records import Alert
 
 RECENT = 30
 _ANSWERS = {"offence": "dag.evidence", "finality": "dag.finality", "long_silence": "dag.finality"}
@@ -165,17 +166,25 @@ class HomeScreen(MainScreen):
         parts: list[Content] = []
         if view.fault is not None and view.status is not None:
             parts.append(text(f"The node does not answer; this is what was known. {view.fault.message}", "$error"))
-        now = self.nexus.now_ms()
-        for alert in view.status.alerts if view.status is not None else ():
-            style = {"error": "$error bold", "warning": "$warning bold"}.get(alert.level, "bold")
-            command = next((found for code, found in _ANSWERS.items() if alert.code.startswith(code)), None)
-            here = f" Here: {key_of(command, self.nexus.rebound)}." if command is not None else ""
-            since = f"Since {when(alert.since_ms, now)}. "
-            parts.append(
-                Content.assemble(text(alert.message, style), "\n", text(f"{since}{alert.hint}{here}", "$muted"))
-            )
+        alerts = view.status.alerts if view.status is not None else ()
+        for place, alert in enumerate(sorted(alerts, key=lambda alert: alert.level != "error")):
+            parts.append(self._alert(alert, whole=not place or not self.has_class("-narrow")))
         box.set_class(not parts, "hidden")
         box.show(Content("\n").join(parts))
+
+    def _alert(self, alert: Alert, whole: bool) -> Content:
+        """What an alert says, or its first sentence: on a phone the balance must stay in reach."""
+        style = {"error": "$error bold", "warning": "$warning bold"}.get(alert.level, "bold")
+        message, hint = alert.message, alert.hint
+        if not whole and ". " in message:
+            message, hint = message.split(". ")[0] + ".", ""
+        if hint and hint[-1] not in ".!?":
+            hint += "."
+        command = next((found for code, found in _ANSWERS.items() if alert.code.startswith(code)), None)
+        here = f"Here: {key_of(command, self.nexus.rebound)}." if command is not None else ""
+        since = f"Since {when(alert.since_ms, self.nexus.now_ms())}."
+        about = " ".join(part for part in (since, hint, here) if part)
+        return Content.assemble(text(message, style), "\n", text(about, "$muted"))
 
     @on(Button.Pressed, "#send")
     async def _send(self) -> None:

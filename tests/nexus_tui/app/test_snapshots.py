@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from node.api.records import Alert
+from tests.nexus_tui.app.conftest import NOW_MS, proof
+
 SIZES = [(44, 28), (80, 24), (120, 36)]
 LOOKS: dict[str, tuple[str, ...]] = {
     "home": (),
@@ -60,6 +63,41 @@ async def settle(pilot: Any, keys: tuple[str, ...] = ()) -> None:
 
 @pytest.mark.parametrize(("keys", "size"), looks())
 def test_look(world: Any, snap_compare: Any, keys: tuple[str, ...], size: tuple[int, int]) -> None:
+    async def drive(pilot: Any) -> None:
+        await settle(pilot, keys)
+
+    assert snap_compare(world.app(), terminal_size=size, run_before=drive)
+
+
+ALERTS = (
+    Alert(
+        "offence",
+        "warning",
+        "The validator tnxt1qzuzap77x408jsknp4epaqmxymqpkzm57qyfd7rg broke the rules: it made two blocks for slot 5001."
+        " This node holds the proof.",
+        "Anyone may send it, free of charge if it counts: nexus dag evidence send",
+        NOW_MS - 60_000,
+        "tnxt1qzuzap77x408jsknp4epaqmxymqpkzm57qyfd7rg",
+    ),
+    Alert(
+        "long_silence_ahead",
+        "error",
+        "If nothing becomes final by 2025-11-14 23:40 UTC, silent validators no longer count: 2 now, with 50 % of the "
+        "stake. If they live on in a part of the network that is not heard here, both parts can then make different "
+        "histories final.",
+        "Find out whether they live. If they do, reach them first, or wait with this node stopped (nexus node stop); if"
+        " they are gone for good, let it go on.",
+        NOW_MS - 3_600_000,
+    ),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("keys", [(), ("o",), ("o", "down", "enter")], ids=["home", "offences", "accuse"])
+def test_warned(world: Any, snap_compare: Any, keys: tuple[str, ...], size: tuple[int, int]) -> None:
+    world.node.alerts, world.node.proofs = ALERTS, (proof(2, "punished"), proof(1))
+
     async def drive(pilot: Any) -> None:
         await settle(pilot, keys)
 
