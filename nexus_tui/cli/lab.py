@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable
+from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nexus_tui.cli.output import fields, note
+from nexus_tui.cli.output import note
 from nexus_tui.cli.session import session_of
 from node.api.errors import UsageError
 
 if TYPE_CHECKING:
     from node.lab.scenario import Scenario
 
-_CHART = 48  # characters: what a phone shows beside the name
+_WIDTH = 45  # what a phone shows
+_CHART = 26  # of these, for bars
 _TELL_EVERY_S = 30
+ATTACKS = (
+    "none, withhold, equivocate, double-vote, surround, spam, stale-parents, wrong-region, selfish, late-fill, "
+    "split-votes, whale, reveals, silent"
+)
+CLAUSES = (
+    "vote_depth, exact_successor, rotate_after_final, spectral_quorum, forward_quorum, rear_quorum, twins_red, lateness"
+)
+SCENES = "exact_successor, rotate_after_final, rear_quorum, forward_quorum, epoch_reveals"
 
 
 def network(
@@ -22,7 +34,7 @@ def network(
     nodes: Annotated[int, typer.Option("--nodes", min=1, max=2_000, help="How many nodes.")] = 100,
     validators: Annotated[int, typer.Option("--validators", min=1, max=60, help="How many of them validate.")] = 30,
     minutes: Annotated[float, typer.Option("--minutes", min=0.1, max=1_440, help="Virtual time.")] = 10,
-    attack: Annotated[str, typer.Option("--attack", help="What some do: one of `nexus guide lab`.")] = "none",
+    attack: Annotated[str, typer.Option("--attack", metavar="NAME", help=f"What some do: {ATTACKS}.")] = "none",
     share: Annotated[
         int, typer.Option("--share", min=0, max=100, metavar="PERCENT", help="How many of the validators attack.")
     ] = 30,
@@ -39,14 +51,16 @@ def network(
         typer.Option("--partition", metavar="START-END:PERCENT", help="Part the network, in seconds; repeatable."),
     ] = None,
     quiet: Annotated[str | None, typer.Option("--quiet", metavar="START-END", help="Seconds without payments.")] = None,
-    preset: Annotated[str, typer.Option("--preset", help="Whose slots and counts: main, create, minimal.")] = "main",
+    preset: Annotated[
+        str, typer.Option("--preset", metavar="NAME", help="Whose slots and counts: main, create, solo, minimal.")
+    ] = "main",
     parameter: Annotated[
         list[str] | None,
         typer.Option("--parameter", metavar="NAME=NUMBER", help="Change a genesis parameter; repeatable."),
     ] = None,
     without: Annotated[
         list[str] | None,
-        typer.Option("--without", metavar="CLAUSE", help="Switch a clause of the rules off; repeatable."),
+        typer.Option("--without", metavar="CLAUSE", help=f"Switch a rule off: {CLAUSES}; repeatable."),
     ] = None,
 ) -> None:
     """Simulate a network of nodes that run the real engine, in virtual time, some of them dishonest."""
@@ -54,6 +68,8 @@ def network(
     from node.lab.scenario import Cut, Scenario, ScenarioError
 
     session = session_of(context)
+    if not (isfinite(minutes) and isfinite(loss)):
+        raise UsageError("usage", "Minutes and percents are numbers.")
     try:
         scenario = Scenario(
             nodes=nodes,
@@ -74,6 +90,7 @@ def network(
             changed=tuple(sorted(_parameter(text) for text in parameter or ())),
         )
         simulated = Network(scenario)
+        scenario = simulated.scenario  # as the attack wants it
     except ScenarioError as error:
         raise UsageError(error.code, str(error), "nexus guide lab") from None
     while simulated.seconds < scenario.seconds:
@@ -101,11 +118,83 @@ def _parameter(text: str) -> tuple[str, int]:
     return name, int(number)
 
 
+def clause(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help=f"Which: {SCENES}.")],
+) -> None:
+    """Show what a rule of finality is for: the same scene with it and without it."""
+    session = session_of(context)
+    if name not in SCENES.split(", "):
+        raise UsageError(
+            "unknown_clause",
+            f"There is no scene for {name[:40]!r}; there are {SCENES}.",
+            "For other rules: nexus lab network --without CLAUSE",
+        )
+    document = _draws() if name == "epoch_reveals" else _scene(name)
+    pairs = [(how, document[key].pop("text")) for how, key in (("With it", "with"), ("Without", "without"))]
+    session.done(document, [*_paragraph(document["about"]), "", *_fields(pairs)])
+
+
+def _scene(name: str) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from node.lab.scenes import SCENES as scenes
+
+    played = {"with": scenes[name].play(True), "without": scenes[name].play(False)}
+    document: dict[str, Any] = {"clause": name, "about": scenes[name].about}
+    for key, outcome in played.items():
+        one, other = outcome.finals
+        text = f"one side holds checkpoint {one} final, the other {other}, "
+        if outcome.safe:
+            text += "and both are of one history. "
+            text += f"Once everybody hears everything, checkpoint {outcome.agreed} is final for all."
+        else:
+            text += "of two histories. "
+            text += f"Evidence names {outcome.offences or 'nobody'}: all were honest, only messages came late."
+        document[key] = {**asdict(outcome), "text": text}
+    return document
+
+
+def _draws() -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from node.lab.grinding import ABOUT, grind
+
+    document: dict[str, Any] = {"clause": "epoch_reveals", "about": ABOUT}
+    for key, once_an_epoch in (("with", True), ("without", False)):
+        draws = grind(once_an_epoch)
+        text = f"{draws.choices} choices an epoch, {draws.percent:.1f} % of {draws.seats} seats."
+        document[key] = {**asdict(draws), "percent": draws.percent, "text": text}
+    return document
+
+
+def _paragraph(text: str) -> list[str]:
+    from textwrap import wrap
+
+    return wrap(text, _WIDTH, break_on_hyphens=False)
+
+
+def _fields(pairs: Iterable[tuple[str, str]]) -> list[str]:
+    """Named values below each other, broken to the width of a phone."""
+    from textwrap import wrap
+
+    listed = list(pairs)
+    label = max(len(name) for name, _ in listed) + 2
+    lines = []
+    for name, value in listed:
+        first, *rest = wrap(value, _WIDTH - label, break_on_hyphens=False)
+        lines += [name.ljust(label) + first, *(" " * label + line for line in rest)]
+    return lines
+
+
 def _seconds(spread: dict[str, Any]) -> str:
     if not spread["count"]:
         return "none"
-    median, p95 = spread["median"], spread["p95"]
-    return f"median {median / 1000:.1f} s, 95 % within {p95 / 1000:.1f} s (of {spread['count']})"
+    return f"{spread['median'] / 1000:.1f} s (median), 95 % within {spread['p95'] / 1000:.1f} s"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _lines(scenario: Scenario, report: dict[str, Any]) -> list[str]:
@@ -113,41 +202,69 @@ def _lines(scenario: Scenario, report: dict[str, Any]) -> list[str]:
     from nexus_tui.format import size
 
     dag, moved, safety, flow = report["dag"], report["reorganisations"], report["safety"], report["throughput"]
-    final, network = report["finality"], report["bytes"]
+    final, network, waited = report["finality"], report["bytes"], report["finality_ms"]
+    open_payments = f"; {waited['open']} of {waited['asked']} still open" if waited["open"] else ""
     pairs = [
         (
-            "Scenario",
-            f"{scenario.nodes} nodes, {scenario.validators} validators, {scenario.seconds} s, "
-            f"attack {scenario.attack}, seed {scenario.seed}",
+            "Network",
+            f"{_count(scenario.nodes, 'node')}, {_count(scenario.validators, 'validator')}, "
+            f"{scenario.seconds} s, seed {scenario.seed}",
         ),
-        (
-            "Blocks",
-            f"{flow['blocks']} ({flow['blocks_per_s']:.2f} a second), "
-            f"{flow['payments_accepted']} of {flow['payments']} payments in them",
-        ),
+        ("Without", ", ".join(scenario.without)),
+        *_attack(scenario, report),
+        ("Blocks", f"{flow['blocks']}, {flow['blocks_per_s']:.2f} a second"),
         (
             "DAG",
             f"{dag['parallel_mean']:.2f} blocks side by side, {dag['parallel_max']} at the most; "
             f"{dag['blue_percent']:.1f} % blue",
         ),
-        ("Payment in a block", _seconds(report["inclusion_ms"])),
-        ("Payment final", _seconds(report["finality_ms"])),
+        ("Payments", f"{flow['payments_accepted']} of {flow['payments']} in blocks, {flow['payments_final']} final"),
+        ("In a block", f"after {_seconds(report['inclusion_ms'])}"),
+        ("Final", f"after {_seconds(waited)}{open_payments}"),
         (
-            "Final",
-            f"checkpoint {final['checkpoint']}, {final['lag_ms'] / 1000:.0f} s before the end; "
+            "Checkpoints",
+            f"{final['checkpoint']} final, the last {final['lag_ms'] / 1000:.0f} s before the end; "
             f"longest standstill {final['longest_gap_ms'] / 1000:.0f} s",
         ),
-        ("Reorganisations", f"{moved['count']}, deepest {moved['deepest']} blocks"),
+        ("Taken back", f"at most {_count(moved['deepest'], 'block')} at once"),
         ("Sent", f"{size(network['total'])}, {size(network['per_node_per_s'])} a second and node"),
-        ("Carried twice", f"{report['overlap']['percent']:.1f} % of payments, by parallel blocks"),
-        (
-            "Punished",
-            ", ".join(f"validator {item['validator']}, {item['lost_percent']:.0f} %" for item in report["culprits"])
-            or "nobody",
-        ),
+        ("Overlap", f"{report['overlap']['percent']:.1f} % of payments carried by two blocks"),
+        ("Punished", _punished(report["culprits"])),
         ("Safety", "holds" if safety["ok"] else "BROKEN: " + "; ".join(safety["faults"])),
     ]
-    return fields(pairs)
+    return _fields((name, value) for name, value in pairs if value)
+
+
+def _attack(scenario: Scenario, report: dict[str, Any]) -> list[tuple[str, str]]:
+    """Who attacks, what they did, and what they got of the chain."""
+    attackers, found = report["attackers"], report["findings"]
+    if scenario.attack == "none":
+        return [("Attack", "none")]
+    who = f"{len(attackers['validators'])} of {_count(scenario.validators, 'validator')}"
+    done = ", ".join(f"{name} {count}×" for name, count in report["offences"].items())
+    got = f"{attackers['blocks_percent']:.1f} % of blocks, {attackers['blue_percent']:.1f} % of blue ones"
+    pairs = [
+        ("Attack", f"{scenario.attack}, by {who} with {attackers['stake_percent']:.0f} % of stake"),
+        ("They did", done),
+        ("They made", got),
+    ]
+    if found.get("epochs"):
+        pairs.append(("They drew", f"{found['seats_percent']:.1f} % of {found['seats']} seats"))
+    return pairs
+
+
+def _punished(culprits: list[dict[str, Any]]) -> str:
+    """Whom evidence cost stake, those who lost alike together."""
+    alike: dict[str, list[str]] = {}
+    for item in culprits:
+        alike.setdefault(f"{item['lost_percent']:.0f} %", []).append(str(item["validator"]))
+    return (
+        "; ".join(
+            f"{'validator' if len(some) == 1 else 'validators'} {', '.join(some)}: {lost} of stake"
+            for lost, some in alike.items()
+        )
+        or "nobody"
+    )
 
 
 def _charts(series: list[dict[str, int]]) -> list[str]:
@@ -156,18 +273,24 @@ def _charts(series: list[dict[str, int]]) -> list[str]:
 
     from nexus_tui.terminal import detect
 
-    if not detect().unicode or len(series) < 2:
+    if not detect(encoding=sys.stdout.encoding).unicode or len(series) < 2:
         return []
     rises = [
         {name: later[name] - before[name] for name in ("blocks", "accepted")} for before, later in pairwise(series)
     ]
     rows = (
-        ("blocks", [item["blocks"] for item in rises]),
-        ("payments", [item["accepted"] for item in rises]),
-        ("tips", [item["tips"] for item in series[1:]]),
-        ("to final, s", [item["lag_ms"] // 1000 for item in series[1:]]),
+        ("Blocks", [item["blocks"] for item in rises]),
+        ("Payments", [item["accepted"] for item in rises]),
+        ("Tips", [item["tips"] for item in series[1:]]),
+        ("Lag, s", [item["lag_ms"] // 1000 for item in series[1:]]),
     )
-    return ["", *fields((name, f"{_bars(values)}  {min(values)} to {max(values)}") for name, values in rows)]
+    name = max(len(row) for row, _ in rows) + 2
+    every = series[1]["second"] - series[0]["second"]
+    return [
+        "",
+        f"Every {every} s, and how far what is final lags:",
+        *(f"{row.ljust(name)}{_bars(values)}  {min(values)}–{max(values)}" for row, values in rows),
+    ]
 
 
 def _bars(values: list[int]) -> str:

@@ -72,6 +72,7 @@ COMMANDS: dict[tuple[str, ...], str] = {
     ("dag", "evidence", "list"): "evidence:list_evidence",
     ("dag", "evidence", "send"): "evidence:send",
     ("lab", "network"): "lab:network",
+    ("lab", "clause"): "lab:clause",
     ("config", "get"): "configuration:get",
     ("config", "set"): "configuration:set_value",
     ("config", "path"): "configuration:path",

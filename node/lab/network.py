@@ -24,6 +24,7 @@ from node.ledger.signatures import Verdicts
 from node.ledger.types import SignedTransaction
 
 _MOMENTS = 60  # of a whole run, for the chart; a second apart at least
+_RETRY_MS = 1_000
 _DOWN_MS = (20_000, 60_000)  # a node that crashed comes back within
 
 
@@ -72,6 +73,11 @@ class Network:
                 )
             )
         self._hostile = frozenset(kind.attackers(scenario))
+        if not self._hostile and scenario.attack != "none":
+            raise ScenarioError(
+                f"{scenario.share_percent} % of {scenario.validators} validators is nobody: raise the share of those "
+                "who attack, or the number of validators."
+            )
         self.attackers = [node for node in self.nodes if node.index in self._hostile]
         self.honest = [node for node in self.nodes if node.index not in self._hostile]
         if not self.honest:
@@ -139,7 +145,8 @@ class Network:
     def _restart(self, node: Node) -> None:
         self.is_up[node.index] = True
         node.boot()
-        node.fetch(self.random.choice(self.links.peers[node.index]))
+        if peers := self.links.peers[node.index]:
+            node.fetch(self.random.choice(peers))
 
     # -- what travels ---------------------------------------------------------------------------------------------
 
@@ -197,6 +204,9 @@ class Network:
 
     def _pay(self, index: int, payment: SignedTransaction) -> None:
         """A payer gives his payment to the node where he lives, or to the next one that runs."""
+        if not any(self.is_up):
+            self.agenda.after(_RETRY_MS, self._pay, index, payment)
+            return
         while not self.is_up[index]:
             index = (index + 1) % len(self.nodes)
         self.measures.payments[payment.txid] = Payment(index, self.agenda.now)

@@ -10,7 +10,7 @@ from node.encoding.amounts import UNITS_PER_NXT
 from node.lab.links import Partition
 from node.lab.people import Operator, Person
 from node.ledger.genesis import Allocation, Founder, Genesis, make_genesis
-from node.ledger.parameters import BOUNDS, PRESETS
+from node.ledger.parameters import BOUNDS, PRESETS, ParameterError
 
 STAKE = 300_000 * UNITS_PER_NXT
 """Of all validators together."""
@@ -75,7 +75,16 @@ class Scenario:
 
     def __post_init__(self) -> None:
         if not 1 <= self.validators <= self.nodes:
-            raise ScenarioError("Each validator has a node of its own: there must be as many nodes, or more.")
+            raise ScenarioError(
+                f"Each validator has a node of its own: {self.validators} validators need as many nodes, or more, and "
+                f"there are {self.nodes}."
+            )
+        if self.quiet is not None and not self.quiet[0] < min(self.quiet[1], self.seconds):
+            raise ScenarioError(f"A quiet time starts before it ends, and within the run of {self.seconds} s.")
+        if late := [cut for cut in self.cuts if cut.start >= self.seconds]:
+            raise ScenarioError(
+                f"A partition from second {late[0].start} on lies beyond the {self.seconds} s of the run."
+            )
         if self.preset not in PRESETS:
             raise ScenarioError(f"The preset {self.preset[:40]!r} is not known; there are {', '.join(PRESETS)}.")
         if unknown := [name for name in self.without if name not in CLAUSES]:
@@ -136,5 +145,8 @@ def found(scenario: Scenario, stakes: tuple[int, ...]) -> Cast:
         ),
         name="lab",
     )
-    parameters = replace(genesis.parameters, **dict(scenario.changed))
-    return Cast(replace(genesis, parameters=parameters), operators, payers, reporters)
+    try:
+        parameters = replace(genesis.parameters, **dict(scenario.changed))
+        return Cast(replace(genesis, parameters=parameters), operators, payers, reporters)
+    except ParameterError as error:
+        raise ScenarioError(str(error)) from None

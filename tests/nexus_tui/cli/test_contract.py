@@ -24,7 +24,7 @@ EVERY_COMMAND = [
     *("wallet verify", "wallet lock", "wallet backup", "wallet passphrase", "wallet watch", "wallet faucet"),
     *("wallet account add", "wallet account label", "contact add", "contact list", "contact remove"),
     *("config get", "config set", "config path"),
-    *("dag show", "dag block", "dag tips", "dag finality", "dag export", "lab network"),
+    *("dag show", "dag block", "dag tips", "dag finality", "dag export", "lab network", "lab clause"),
     *("dag evidence list", "dag evidence send", "node snapshot make", "node snapshot check", "node snapshot adopt"),
 ]
 

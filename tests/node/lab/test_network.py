@@ -111,6 +111,13 @@ def test_nodes_that_crash_come_back_with_their_disk_and_catch_up() -> None:
     assert not report["culprits"], "the signing record keeps a restarted validator from signing twice"
 
 
+def test_a_network_whose_nodes_are_all_down_waits_for_one() -> None:
+    _, report = played(replace(SMALL, nodes=1, validators=1, crashes=2, seconds=120))
+    assert report["safety"]["ok"]
+    assert report["throughput"]["payments_final"] > 100
+    assert report["finality"]["longest_gap_ms"] > 20_000, "the only node was down"
+
+
 def test_lossy_links_and_wrong_clocks_are_borne() -> None:
     _, report = played(replace(SMALL, loss_permille=200, skew_ms=400))
     assert report["safety"]["ok"], report["safety"]["faults"]
@@ -151,6 +158,11 @@ def test_the_report_of_a_healthy_network_adds_up() -> None:
         {"preset": "nobody's"},
         {"without": ("gravity",)},
         {"changed": (("weather", 1),)},
+        {"changed": (("epoch_slots", 0),)},
+        {"attack": "silent", "share_percent": 10},
+        {"quiet": (9, 5)},
+        {"quiet": (90, 95)},
+        {"cuts": (Cut(90, 95, 50),)},
     ],
 )
 def test_what_cannot_be_played_is_refused(wrong: dict[str, Any]) -> None:
