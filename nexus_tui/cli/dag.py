@@ -312,14 +312,16 @@ def _position(view: CheckpointView | None) -> str:
 
 def _checkpoint_row(view: CheckpointView) -> tuple[str, ...]:
     from nexus_tui.drawing.facts import counted, percent
-    from nexus_tui.drawing.words import rule_words
+    from nexus_tui.drawing.words import rule_words, votes_are_gone
 
     height = "" if view.height is None else str(view.height)
     if not view.number:
         return ("0", height, "final", "", "", "genesis", view.block.hex()[:16])
     how = rule_words(view)
-    voted = f"{percent(view.stake_voted, view.stake_total)} of stake"
-    return (str(view.number), height, view.status, voted, counted(view.voters, "voter"), how, view.block.hex()[:16])
+    voted, voters = f"{percent(view.stake_voted, view.stake_total)} of stake", counted(view.voters, "voter")
+    if votes_are_gone(view):
+        voted, voters = "votes not kept", ""
+    return (str(view.number), height, view.status, voted, voters, how, view.block.hex()[:16])
 
 
 def _validator_row(view: ValidatorView, prefix: str) -> tuple[str, ...]:

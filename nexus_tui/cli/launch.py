@@ -72,6 +72,7 @@ def household_of(paths: ProfilePaths, config: Config) -> Household:
     async def open_node() -> AsyncIterator[NodeApi]:
         """The running node, else one in this process, to which commands can attach meanwhile."""
         from nexus_tui.cli.connection import attach, service_settings
+        from nexus_tui.cli.logs import start_logging
         from node.service.opening import open_service
 
         running = await attach(paths)
@@ -79,6 +80,7 @@ def household_of(paths: ProfilePaths, config: Config) -> Household:
             async with running as api:
                 yield api
             return
+        start_logging(paths.log, config, also_stderr=False)
         async with open_service(paths, service_settings(config)) as service:
             yield service.node
 

@@ -11,7 +11,7 @@ from nexus_tui.dialogs.base import Dialog
 from nexus_tui.dialogs.confirm import Facts, Rows
 from nexus_tui.drawing.facts import lag_words, percent
 from nexus_tui.drawing.marks import choose
-from nexus_tui.drawing.words import rule_reason
+from nexus_tui.drawing.words import rule_reason, votes_are_gone
 from nexus_tui.format import address_text, short
 from nexus_tui.sanitize import sanitize
 from nexus_tui.widgets.line import Line
@@ -101,4 +101,5 @@ def _checkpoint(view: CheckpointView) -> str:
         return "final: the genesis, which everybody trusts"
     height = "" if view.height is None else f"block {view.height:,}, "
     how = ", by stake alone" if view.rule != "regions" else ""
-    return f"{sanitize(view.status, 12)}: {height}{percent(view.stake_voted, view.stake_total)} of stake{how}"
+    voted = f"{percent(view.stake_voted, view.stake_total)} of stake"
+    return f"{sanitize(view.status, 12)}: {height}{'its votes are not kept' if votes_are_gone(view) else voted}{how}"

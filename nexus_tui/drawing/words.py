@@ -72,6 +72,11 @@ def rule_words(view: CheckpointView) -> str:
     return "stake and regions" if view.rule == "regions" else "stake alone"
 
 
+def votes_are_gone(view: CheckpointView) -> bool:
+    """Whether the votes that made a checkpoint final are no longer kept; nothing is to be said of them then."""
+    return view.status == "final" and not view.voters
+
+
 def rule_reason(view: CheckpointView) -> str:
     """Why the regions were not asked for a checkpoint, and who was left out; "" where nothing is to be said."""
     reason = {

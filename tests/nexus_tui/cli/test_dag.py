@@ -169,6 +169,15 @@ def test_finality_says_who_voted(nexus: Run, node: Node) -> None:
     assert f"{document['lag_slots']} slots" in text
 
 
+def test_votes_that_are_no_longer_kept_are_not_counted_as_none(nexus: Run, node: Node) -> None:
+    finality = node.dag_now.finality()
+    old = replace(finality.checkpoints[-1], voters=0, stake_voted=0)
+    node.dag_now.finality = lambda: replace(finality, checkpoints=(*finality.checkpoints[:-1], old))
+    text = nexus("dag", "finality").out
+    assert "votes not kept" in text
+    assert "0 voters" not in text
+
+
 @pytest.mark.parametrize(
     ("rule", "absent", "said"),
     [
