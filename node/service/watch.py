@@ -16,9 +16,12 @@ from node.encoding.address import Address
 from node.service.alerts import Alerts
 from node.service.offences import Offences
 
-STILL_CHECKPOINTS = 6
+STILL_CHECKPOINTS = 5
 """Checkpoints that pass without a final one before finality is said to stand still; two are on their way always."""
+_STILL_BLOCKS = SILENT_BLOCKS // 2
+"""So many blocks are enough where half of a long silence is over: a quiet network makes few."""
 _RECENT = 3  # checkpoints
+_PARTS = 64  # of a long silence, in which `View.seen` counts
 _OFFENCE, _STILL, _AHEAD, _SILENCE, _CONFLICT = (
     "offence",
     "finality_still",
@@ -61,7 +64,7 @@ class Watch:
             self._waiting_since = None
         elif self._waiting_since is None:
             self._waiting_since = slot
-        blocks = engine.chain.tip.coloured.score - self._final.score >= self._patience_score
+        blocks = self._has_passed_checkpoints(slot)
         since = self._waiting_since
         if blocks or (since is not None and slot - since >= self._patience_slots):
             self._show_still(slot, self._final.checkpoint.slot if blocks or since is None else since)
@@ -69,6 +72,14 @@ class Watch:
         for code in (_STILL, _AHEAD, _SILENCE):
             self._alerts.clear(code)
         return None if since is None else since + self._patience_slots
+
+    def _has_passed_checkpoints(self, slot: int) -> bool:
+        """Whether blocks enough were made to make something final."""
+        engine, final = self._engine, self._final
+        if engine.chain.tip.coloured.score - final.score >= self._patience_score:
+            return True
+        half = final.checkpoint.slot + engine.parameters.silence_slots // 2
+        return slot >= half and engine.tip.height - final.height >= _STILL_BLOCKS
 
     # -- offences -------------------------------------------------------------------------------------------------
 
@@ -139,7 +150,7 @@ class Watch:
         began, length = engine.view.final.checkpoint.slot, parameters.silence_slots
         half, last, full = began + length // 2, began + length - length // 8, began + length
         absent = self._absent()
-        silent = {item.id for item in engine.view.table.validators} - self._heard()
+        silent = self._silent(slot)
         moment = _moment(engine.slots.begins_ms(full))
         if absent:
             self._alerts.clear(_AHEAD)
@@ -168,6 +179,12 @@ class Watch:
             since_ms=engine.slots.begins_ms(half),
         )
         return next((later for later in (last, full) if slot < later), None)
+
+    def _silent(self, slot: int) -> frozenset[bytes]:
+        """Who gave no sign of life in the chain for a quarter of a long silence, by the chain's own record of signs."""
+        view, silence = self._engine.view, self._engine.parameters.silence_slots
+        since = (slot - silence // 4) // max(1, silence // _PARTS)
+        return frozenset(item.id for item in view.table.validators if view.seen.get(item.id, -1) < since)
 
     def _absent(self) -> frozenset[bytes]:
         """Whom the newest checkpoint leaves out."""

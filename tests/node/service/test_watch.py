@@ -256,6 +256,20 @@ async def test_a_long_silence_is_told_before_it_begins_and_when_it_has(town: Tow
         assert node.alerts.standing() == ()
 
 
+async def test_a_quiet_network_that_parts_is_told_before_the_silence_too(tmp_path: Path) -> None:
+    """Few blocks and long checkpoints: so many blocks as a standstill needs come only after a long silence would."""
+    town = Town(tmp_path / "quiet", checkpoint_score=40)
+    silence = town.genesis.parameters.silence_slots
+    async with town.node() as node:
+        await told(town, node, 200)
+        while alert(node, "long_silence_ahead") is None:
+            await told(town, node, 1, (1, 2, 3))
+            assert alert(node, "long_silence") is None
+            assert town.network.slot - node.engine.final.checkpoint.slot < 10 * silence
+        assert alert(node, "finality_still") is not None
+        assert node.engine.tip.height - node.engine.final.height < 100
+
+
 async def test_votes_for_two_histories_are_an_error_that_stays(town: Town) -> None:
     async with town.node() as node:
         await told(town, node, 20)
