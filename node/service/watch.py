@@ -129,11 +129,10 @@ class Watch:
         if engine.tip.slot + self._patience_slots < slot:
             said = f"and no block has come after block {engine.tip.height}."
         else:
-            heard, voters = self._heard(), self._voters()
+            heard, voters, known = self._heard(), self._voters(), len(engine.view.table.validators)
             said = (
-                f"although blocks are made. Of {len(engine.view.table.validators)} validators {len(heard)} are heard "
-                f"({self._share(heard)} of the stake) and {len(voters)} vote ({self._share(voters)}); it takes more "
-                "than two thirds."
+                f"although blocks are made. Heard lately: {len(heard)} of {known} validators ({self._share(heard)} of the "
+                f"stake); voting: {len(voters)} ({self._share(voters)}). It takes more than two thirds."
             )
         self._alerts.put(
             _STILL,
@@ -168,7 +167,7 @@ class Watch:
         if slot < half or not silent:
             self._alerts.clear(_AHEAD)
             return half if slot < half else None
-        until = f"by {moment}" if slot < full else f"before the chain has {SILENT_BLOCKS} blocks since"
+        until = f"by {moment}" if slot < full else f"before the chain is {SILENT_BLOCKS} blocks past its last final one"
         self._alerts.put(
             _AHEAD,
             "warning" if slot < last else "error",

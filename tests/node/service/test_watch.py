@@ -167,15 +167,15 @@ async def test_finality_that_stands_still_is_told_with_who_was_heard(town: Town)
             said = standing(node, "finality_still")
             assert said.level == "warning"
             assert f"since checkpoint {node.engine.final.number}" in said.message
-            assert "Of 4 validators" in said.message
-            assert "it takes more than two thirds" in said.message
+            assert "of 4 validators" in said.message
+            assert "It takes more than two thirds" in said.message
             assert said.since_ms == node.engine.slots.begins_ms(node.engine.final.checkpoint.slot)
             assert (await node.status()).alerts[0] == said
             await told(town, node, 20, SILENT)
             before = standing(node, "finality_still")
             await told(town, node, 6, SILENT)
             assert standing(node, "finality_still") == before, "nobody else was heard: nothing else is said"
-            assert "2 are heard (50 % of the stake) and 2 vote (50 %)" in before.message
+            assert "Heard lately: 2 of 4 validators (50 % of the stake); voting: 2 (50 %)." in before.message
             await told(town, node, 30)
             assert alert(node, "finality_still") is None
             assert node.engine.final.number > final.number
