@@ -131,8 +131,8 @@ class Watch:
         else:
             heard, voters, known = self._heard(), self._voters(), len(engine.view.table.validators)
             said = (
-                f"although blocks are made. Heard lately: {len(heard)} of {known} validators ({self._share(heard)} of the "
-                f"stake); voting: {len(voters)} ({self._share(voters)}). It takes more than two thirds."
+                f"although blocks are made. Heard lately: {len(heard)} of {known} validators ({self._share(heard)} of "
+                f"the stake); voting: {len(voters)} ({self._share(voters)}). It takes more than two thirds."
             )
         self._alerts.put(
             _STILL,
