@@ -101,12 +101,13 @@ def rewritten(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
         (None, 8192),
     ],
 )
-def test_a_hostile_cost_is_refused_before_it_is_paid(wallet: Wallet, operations: object, memory: object) -> None:
+def test_a_hostile_cost_is_refused_before_it_is_paid(
+    wallet: Wallet, operations: object, memory: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rewritten(wallet.paths.wallet, lambda d: d["kdf"].update(operations=operations, memory=memory))
-    start = time.perf_counter()
+    monkeypatch.setattr(keystore, "_key", lambda *_: pytest.fail("it was paid"))
     with pytest.raises(Damaged):
         decode_file(wallet.paths.wallet)
-    assert time.perf_counter() - start < 1
 
 
 @pytest.mark.parametrize(
@@ -200,9 +201,9 @@ def test_the_cost_on_this_device_is_near_half_a_second_and_never_weak() -> None:
     cost = keystore.tuned_cost()
     assert cost.operations >= FLOOR.operations
     assert cost.memory >= FLOOR.memory >= 64 << 20
-    start = time.perf_counter()
+    start = time.process_time()
     seal(Secret(bytes(16)), NOTHING, Secret.of("pw"), cost)
-    took = time.perf_counter() - start
+    took = time.process_time() - start
     assert took < 5 or cost == FLOOR  # only a lower bound of speed is asked: other work may run beside the test
 
 

@@ -93,7 +93,7 @@ def process() -> Callable[..., Result]:
             encoding="utf-8",
             errors="replace",
             env={**os.environ, **(env or {})},
-            timeout=60,
+            timeout=240,
             check=False,
         )
         return Result(done.returncode, done.stdout, done.stderr)

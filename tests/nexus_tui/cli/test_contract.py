@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -187,19 +186,25 @@ def test_a_fault_of_the_program_shows_no_secret(nexus: Run, solo: Path, monkeypa
 
 def test_a_reader_that_leaves_is_no_crash(process: Run) -> None:
     child = subprocess.Popen(
-        [sys.executable, "-c", _SLOW_SPEC], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ
+        [sys.executable, "-c", _LATE_SPEC],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ,
     )
+    assert child.stdin is not None
     assert child.stdout is not None
     assert child.stderr is not None
     child.stdout.close()
-    assert child.wait(30) == 130
+    child.stdin.close()
+    assert child.wait(120) == 130
     assert child.stderr.read() == b""
 
 
-_SLOW_SPEC = """
-import sys, time
+_LATE_SPEC = """
+import sys
 from nexus_tui.cli.run import run
-time.sleep(0.5)
+sys.stdin.read()  # until the reader has left
 sys.exit(run(["--spec"]))
 """
 
@@ -218,7 +223,7 @@ def test_closed_standard_streams_are_no_crash() -> None:
     nexus = f"{sys.executable} -m nexus_tui"
     for line, status in (("config get >&-", 0), ("wallet <&-", 2), ("status 2>&-", 2), ("config get <&- >&- 2>&-", 0)):
         done = subprocess.run(
-            f"{nexus} {line}", shell=True, capture_output=True, text=True, env=os.environ, timeout=60, check=False
+            f"{nexus} {line}", shell=True, capture_output=True, text=True, env=os.environ, timeout=240, check=False
         )
         assert done.returncode == status, line
         assert "Traceback" not in done.stderr
@@ -235,6 +240,9 @@ def test_the_app_says_why_it_cannot_open(process: Run, env: dict[str, str]) -> N
 
 
 def test_ctrl_c_ends_a_command_with_130(solo: Path) -> None:
+    log = solo / "logs/node-default.log"
+    log.parent.mkdir(exist_ok=True)
+    log.write_text("a line\n")
     child = subprocess.Popen(
         [sys.executable, "-m", "nexus_tui", "node", "logs", "-f"],
         stdin=subprocess.DEVNULL,
@@ -243,9 +251,10 @@ def test_ctrl_c_ends_a_command_with_130(solo: Path) -> None:
         text=True,
         env=os.environ,
     )
-    time.sleep(1.5)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "a line\n", "it has begun"
     child.send_signal(signal.SIGINT)
-    out, err = child.communicate(timeout=20)
+    out, err = child.communicate(timeout=120)
     assert child.returncode == 130
     assert out == ""
     assert err == "nexus: Interrupted.\n"

@@ -15,7 +15,7 @@ def test_payments_at_the_same_time_are_all_made(process: Callable[..., Any], sav
     try:
         command = [sys.executable, "-m", "nexus_tui", "wallet", "send", savings, "1", "--yes", "--json"]
         running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(PAYMENTS)]
-        answers = [child.communicate(timeout=60)[0] for child in running]
+        answers = [child.communicate(timeout=240)[0] for child in running]
         assert [child.returncode for child in running] == [0] * PAYMENTS, answers
         account = process("wallet", "balance", "-a", "Savings", "--json").document["accounts"][0]
         assert account["balance"]["nxt"] == str(PAYMENTS)

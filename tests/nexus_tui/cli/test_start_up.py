@@ -28,7 +28,7 @@ def loaded(*arguments: str) -> set[str]:
         [sys.executable, "-c", _SCRIPT.format(arguments=arguments)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=True,
     )
     return set(done.stdout.splitlines()[-1].split()[1:])

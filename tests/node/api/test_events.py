@@ -59,7 +59,7 @@ async def test_closing_ends_readers_after_what_is_left() -> None:
         await asyncio.sleep(0)
         hub.publish(event(2))
         hub.close()
-        assert await asyncio.wait_for(waiting, 1) == [1, 2]
+        assert await asyncio.wait_for(waiting, 60) == [1, 2]
     async with hub.subscribe() as late:
         assert await collect(late) == []
 

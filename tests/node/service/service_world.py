@@ -71,7 +71,7 @@ class Place:
                 connection.execute(statement)
 
 
-async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
     """Wait for something that must come to be."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110
@@ -80,7 +80,7 @@ async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
 
 async def confirmed(node: Node, txid: bytes, status: str = "done") -> None:
     """Wait until a transaction has a status."""
-    async with asyncio.timeout(20.0):
+    async with asyncio.timeout(120.0):
         while (view := await node.transaction(txid)) is None or view.status != status:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 

@@ -307,7 +307,7 @@ async def test_a_full_disk_tells_nobody_of_the_block_and_keeps_the_payment(
         full.clear()
         await confirmed(node, payment.txid)
         await until(lambda: alert(node, "disk_full") is None)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             event = await anext(blocks)
         assert event.block is not None
         assert event.block.height == 1

@@ -129,7 +129,7 @@ async def test_the_heavier_branch_wins_and_everything_says_so(town: Town) -> Non
             await hear(node, won)
             told: list[Event] = []
             while len(told) < len(paid) or not all(any(event.txid == txid for event in told) for txid in paid):
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(60):
                     told.append(await anext(events))
         assert node.engine.tip.id == town.network.nodes[1].engine.tip.id
         assert {event.text for event in told if event.txid in paid} <= {"pending", "done"}
