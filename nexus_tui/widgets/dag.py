@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from node.api.records import CheckpointView, DagBlockSummary
 
 FLOWING_WIDTH = 64
-"""From this width on time runs from left to right; below it, upwards."""
+"""From this width on time runs from left to right where blocks were made side by side; else it runs upwards."""
 _CONTRAST = 0.3
 """So much lighter or darker than the cursor's background a colour has to be to be kept on it."""
 _STYLES = (
@@ -135,7 +135,9 @@ class DagCanvas(Widget, can_focus=True):
         size = self.size
         if not size.width or not size.height:
             return
-        self._flows = size.width >= FLOWING_WIDTH
+        # rows say more of a bare chain than a line through an empty screen; but a picture that flows goes on flowing
+        beside = self._flows or any(not block.chain for block in self._blocks)
+        self._flows = beside and size.width >= FLOWING_WIDTH
         final = self._final.block if self._final is not None else None
         keep = self.picture.lanes if self.picture.upright != self._flows else None
         if self._flows:

@@ -224,6 +224,29 @@ async def test_a_finality_line_out_of_sight_is_named_at_the_edge(world: Any, unt
         assert f"final {height:,}" in drawn(app)
 
 
+async def test_a_bare_chain_is_rows_at_any_width_until_a_block_stands_beside_it(world: Any, until: Any) -> None:
+    dag, view = world.node.growing, world.node.growing.view
+
+    def bare(before: int | None = None, limit: int = 60) -> Any:
+        whole = view(before, limit)
+        return replace(whole, blocks=tuple(block for block in whole.blocks if block.chain))
+
+    dag.view = bare
+    app = world.app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await opened(pilot, until)
+        assert canvas(app).picture.upright
+        assert dag.tips[0].hex()[:8] in drawn(app)
+        dag.view = view
+        world.node.tell(Event("dag"))
+        await until(pilot, lambda: not canvas(app).picture.upright)
+        dag.view = bare
+        world.node.tell(Event("dag"))
+        await until(pilot, lambda: all(block.chain for block in app.view.dag.blocks))
+        await pilot.pause()
+        assert not canvas(app).picture.upright, "it does not turn back and forth"
+
+
 async def test_stopping_does_not_push_the_drawing_down(world: Any, until: Any) -> None:
     app = world.app()
     async with app.run_test(size=(44, 28)) as pilot:
