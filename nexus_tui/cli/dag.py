@@ -63,7 +63,10 @@ def show(
             return await api.dag(before_slot, limit)
 
     view = asyncio.run(look())
-    session.done(dag_document(view), _drawing(view) if view.blocks else _EMPTY)
+    nothing = _EMPTY
+    if before_slot is not None and view.oldest_slot:
+        nothing = f"This node keeps no block below slot {before_slot:,}: its oldest is of slot {view.oldest_slot:,}."
+    session.done(dag_document(view), _drawing(view) if view.blocks else nothing)
 
 
 def block(

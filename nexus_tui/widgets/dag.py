@@ -11,10 +11,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
-from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.color import Color
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
@@ -23,6 +21,7 @@ from textual.widget import Widget
 from nexus_tui.drawing.marks import choose
 from nexus_tui.drawing.picture import Picture, flowing, rule, upright
 from nexus_tui.drawing.words import final_words, row_words
+from nexus_tui.widgets.dag_rows import Cells, add, bracketed, under
 
 if TYPE_CHECKING:
     from nexus_tui.glyphs import Glyphs
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
 
 FLOWING_WIDTH = 64
 """From this width on time runs from left to right where blocks were made side by side; else it runs upwards."""
-_CONTRAST = 0.3
-"""So much lighter or darker than the cursor's background a colour has to be to be kept on it."""
 _STYLES = (
     *("region-violet", "region-blue", "region-green", "region-yellow", "region-orange", "region-red"),
     *("chain", "selected", "other", "final", "label", "faint", "red", "void", "cursor", "cursor-blurred"),
@@ -249,27 +246,16 @@ class DagCanvas(Widget, can_focus=True):
         column = 0
         for piece in pieces:
             x = piece[0] - start + left
-            segments.append(Segment(" " * (x - column), whole))
+            add(segments, " " * (x - column), whole)
             style = self.get_component_rich_style(f"dag--{piece[2]}") if piece[2] in _STYLES else base
             if whole is not base or piece[3]:
-                style = self._under(cursor, style)
-            segments.append(Segment(piece[1], style))
+                style = under(cursor, style, self.has_pseudo_class("ansi"))
+            add(segments, piece[1], style)
             column = x + len(piece[1])
-        segments.append(Segment(" " * max(width - column, 0), whole))
+        add(segments, " " * max(width - column, 0), whole)
         return Strip(segments).crop_extend(0, width, whole)
 
-    def _under(self, cursor: Style, style: Style) -> Style:
-        """A style on the cursor's background. A colour stays where it can be told from that: sixteen colours of a
-        terminal can be anything."""
-        kept = Style(bold=style.bold, strike=style.strike)
-        if cursor.reverse or cursor.bgcolor is None or style.color is None or self.has_pseudo_class("ansi"):
-            return cursor + kept
-        light, ground = (Color.from_rich_color(colour).brightness for colour in (style.color, cursor.bgcolor))
-        return cursor + kept + Style(color=style.color) if abs(light - ground) >= _CONTRAST else cursor + kept
-
-    def _with_final(
-        self, pieces: list[tuple[int, str, str, bool]], y: int, row: int, start: int, end: int, on_row: bool
-    ) -> list[tuple[int, str, str, bool]]:
+    def _with_final(self, pieces: Cells, y: int, row: int, start: int, end: int, on_row: bool) -> Cells:
         """Where the finality line is out of sight, a sign at the edge beyond which it is."""
         side = self._final_side()
         words = final_words(self._final)
@@ -294,11 +280,9 @@ class DagCanvas(Widget, can_focus=True):
         kept = [piece for piece in pieces if piece[0] + len(piece[1]) <= clear[0] or piece[0] >= clear[1]]
         return sorted([*kept, (x, words, "final", False)])
 
-    def _pieces(
-        self, row: int, start: int, end: int, cursor: tuple[int, int] | None
-    ) -> list[tuple[int, str, str, bool]]:
+    def _pieces(self, row: int, start: int, end: int, cursor: tuple[int, int] | None) -> Cells:
         """Column, text, style and whether the cursor is on it; the cursor is a sign too, not only a colour."""
-        pieces: list[tuple[int, str, str, bool]] = []
+        pieces: Cells = []
         for piece in self.picture.row(row, start, end):
             on = cursor is not None and piece.block == self.chosen
             pieces.append((piece.x, piece.text, piece.style, on and not self.picture.upright))
@@ -310,7 +294,7 @@ class DagCanvas(Widget, can_focus=True):
                 (x, self._glyphs.cursor + text[1:], style, on) if x == margin else (x, text, style, on)
                 for x, text, style, on in pieces
             ]
-        return _bracketed(pieces, cursor[0], start, end)
+        return bracketed(pieces, cursor[0], start, end)
 
     # Moving
 
@@ -384,22 +368,6 @@ class DagCanvas(Widget, can_focus=True):
         self._draw()
         self._keep_in_sight(None, None)
         self.refresh()
-
-
-def _bracketed(
-    pieces: list[tuple[int, str, str, bool]], mark: int, start: int, end: int
-) -> list[tuple[int, str, str, bool]]:
-    """Brackets around a mark, over whatever line is there."""
-    cells = {
-        x + place: (character, style, on)
-        for x, text, style, on in pieces
-        for place, character in enumerate(text)
-        if x + place not in (mark - 1, mark + 1)
-    }
-    for x, bracket in ((mark - 1, "["), (mark + 1, "]")):
-        if start <= x < end:
-            cells[x] = (bracket, "chain", True)
-    return [(x, *cells[x]) for x in sorted(cells)]
 
 
 def _clock(block: DagBlockSummary) -> str:

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 from dag_blocks import FIRST_HEIGHT, Dag  # type: ignore[import-not-found]
+from rich.segment import Segment
+from rich.style import Style
 
+from nexus_tui.widgets.dag_rows import add
 from node.api.errors import NoNode
 from node.api.records import Event
 
@@ -179,6 +182,17 @@ async def test_no_key_of_a_quick_hand_is_lost(world: Any, until: Any, size: tupl
             wanted = widget.picture.neighbour(wanted, *older)
             widget.action_move(*older)  # nothing else runs in between
         assert (app.screen.chosen, widget.chosen) == (wanted, wanted)
+
+
+def test_blanks_take_the_style_before_them_where_that_does_not_show() -> None:
+    base, bold = Style(color="white", bgcolor="black"), Style(color="red", bgcolor="black", bold=True)
+    marked, struck = Style(color="red", bgcolor="blue"), Style(color="red", bgcolor="black", strike=True)
+    segments: list[Segment] = []
+    for words, style in (("a", bold), ("  ", base), ("b", base), (" ", base), ("c", struck), (" ", base), ("", marked)):
+        add(segments, words, style)
+    assert [(text, style) for text, style, _ in segments] == [
+        ("a  ", bold), ("b ", base), ("c", struck), (" ", base), ("", marked),
+    ]  # fmt: skip
 
 
 async def test_a_cursor_that_moves_draws_only_what_changed(world: Any, until: Any) -> None:

@@ -98,6 +98,10 @@ def test_show_as_a_document(nexus: Run, node: Node) -> None:
     assert document["tip"] == document["tips"][0]
     assert document["final"]["status"] == "final"
     assert document["final"]["stake_total"] == {"units": "1200000000000", "nxt": "12000"}
+    oldest = node.dag_now.blocks()[0].slot
+    assert nexus("dag", "show", "--before-slot", 3).out == (
+        f"This node keeps no block below slot 3: its oldest is of slot {oldest:,}.\n"
+    )
     older = nexus("dag", "show", "--before-slot", FIRST_SLOT + 5, "--json").document["blocks"]
     assert older
     assert all(block["slot"] < FIRST_SLOT + 5 for block in older)
