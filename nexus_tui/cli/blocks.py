@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
 def show(
     context: typer.Context,
-    which: Annotated[str, typer.Argument(metavar="[HEIGHT|ID]", help="Height or id; the newest if not given.")] = "tip",
+    which: Annotated[
+        str, typer.Argument(metavar="[HEIGHT|ID]", help="Height, id or its first digits; the newest if not given.")
+    ] = "tip",
 ) -> None:
     """Show a block."""
     session = session_of(context)
-    height, identity = _which(which)
-    view = asyncio.run(_block(session, height, identity))
+    view = asyncio.run(_block(session, which))
     if view is None:
         raise Refused(
             "unknown_block",
@@ -33,21 +34,17 @@ def show(
     session.done(_document(view), _lines(view))
 
 
-def _which(text: str) -> tuple[int | None, bytes | None]:
-    if text == "tip":
-        return None, None
-    if text.isascii() and text.isdecimal() and len(text) < 16:
-        return int(text), None
-    from nexus_tui.cli.transactions import hash_of
-
-    return None, hash_of(text, "a block's height or id")
-
-
-async def _block(session: Session, height: int | None, identity: bytes | None) -> BlockView | None:
+async def _block(session: Session, which: str) -> BlockView | None:
     from nexus_tui.cli.connection import connect
+    from nexus_tui.cli.ids import whole_id
 
     async with connect(session.paths, session.config, "read") as api:
-        return await api.block(height, identity)
+        if which == "tip":
+            return await api.block()
+        if which.isascii() and which.isdecimal() and len(which) < 16:
+            return await api.block(int(which))
+        identity = await whole_id(which, api.find_blocks)
+        return None if identity is None else await api.block(block_id=identity)
 
 
 def _summary(block: BlockSummary) -> dict[str, Any]:

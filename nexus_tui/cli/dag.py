@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nexus_tui.cli.dag_documents import block_document, dag_document, finality_document, summary_document
+from nexus_tui.cli.ids import whole_id
 from nexus_tui.cli.output import fields, foreign, nxt, table, write_text
 from nexus_tui.cli.session import session_of
-from node.api.bounds import check_arguments
 from node.api.errors import Damaged, Refused
 from node.api.interface import MAX_PAGE
 
@@ -167,20 +167,14 @@ async def _node(session: Session) -> AsyncIterator[NodeApi]:
 async def _find(api: NodeApi, prefix: str) -> DagBlockView:
     """The one block whose id begins so. Raises Refused (unknown_block, ambiguous_id), UsageError."""
     if prefix == "tip":
-        found: tuple[bytes, ...] = ((await api.dag(None, 1)).tip,)
+        found: bytes | None = (await api.dag(None, 1)).tip
     else:
-        prefix = prefix.strip().lower()
-        check_arguments({"prefix": prefix})
-        found = await api.find_blocks(prefix)
-    if len(found) > 1:
-        from nexus_tui.drawing.words import ambiguous
-
-        raise Refused("ambiguous_id", ambiguous(prefix, found), hint="Give more digits.")
-    view = await api.dag_block(found[0]) if found else None
+        found = await whole_id(prefix, api.find_blocks)
+    view = None if found is None else await api.dag_block(found)
     if view is None:
         raise Refused(
             "unknown_block",
-            _EMPTY if prefix == "tip" else f"This node keeps no block whose id begins with {prefix}.",
+            _EMPTY if prefix == "tip" else f"This node keeps no block whose id begins with {prefix.strip().lower()}.",
             hint="`nexus dag show` lists blocks; what is long final was pruned.",
         )
     return view

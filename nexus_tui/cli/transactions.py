@@ -27,16 +27,15 @@ _Out = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The fil
 
 def show(
     context: typer.Context,
-    txid: Annotated[str, typer.Argument(metavar="TXID", help="The transaction's id, 64 hexadecimal digits.")],
+    txid: Annotated[str, typer.Argument(metavar="TXID", help="The transaction's id, or its first digits.")],
 ) -> None:
     """Show a transaction by its id."""
     session = session_of(context)
-    identity = hash_of(txid, "a transaction's id")
-    view, status = asyncio.run(_find(session, identity))
+    view, status = asyncio.run(_find(session, txid))
     if view is None:
         raise Refused(
             "unknown_transaction",
-            f"This node knows no transaction {identity.hex()}.",
+            f"This node knows no transaction {txid.strip().lower()}.",
             hint="It may have expired, or belong to another network or profile.",
         )
     prefix = status.network.hrp
@@ -44,22 +43,13 @@ def show(
     session.done({**transaction_document(view, prefix), "final": final}, _lines(view, prefix, final))
 
 
-def hash_of(text: str, what: str) -> bytes:
-    """The 32 bytes written in `text`. Raises Refused (bad_id)."""
-    try:
-        value = bytes.fromhex(text.strip()) if len(text) <= 80 else b""
-    except ValueError:
-        value = b""
-    if len(value) != 32:
-        raise Refused("bad_id", f"{foreign(text[:80])!r} is not {what}: 64 hexadecimal digits.")
-    return value
-
-
-async def _find(session: Session, txid: bytes) -> tuple[TransactionView | None, Status]:
+async def _find(session: Session, text: str) -> tuple[TransactionView | None, Status]:
     from nexus_tui.cli.connection import connect
+    from nexus_tui.cli.ids import whole_id
 
     async with connect(session.paths, session.config, "read") as api:
-        return await api.transaction(txid), await api.status()
+        txid = await whole_id(text, api.find_transactions, "transactions")
+        return None if txid is None else await api.transaction(txid), await api.status()
 
 
 def transaction_document(view: TransactionView, prefix: str) -> dict[str, Any]:
@@ -180,7 +170,8 @@ def sign(
     if owner is None:
         raise Refused("other_account", "This wallet has no key for the account that pays. Nothing was signed.")
     lines, document = _summary(transaction, opened.prefix)
-    confirm(lines, yes, "Signing")
+    if confirm(lines, yes, "Signing"):
+        lines = []
     opened.unlock(unlocking(passphrase_fd, passphrase_command))
     try:
         signed = sign_body(transaction, opened.signer(owner))
@@ -231,6 +222,7 @@ def submit(
     if signed.body.genesis != genesis.hash:
         raise Refused("other_network", "This transaction belongs to another network than this profile.")
     lines, document = _summary(signed.body, genesis.prefix)
-    confirm(lines, yes, "Submitting")
+    if confirm(lines, yes, "Submitting"):
+        lines = []
     sent = paying.submit(session, signed, paying.Patience(not no_wait, timeout))
     session.done({**document, **paying.sent_document(sent)}, [*lines, paying.sent_line(sent)])

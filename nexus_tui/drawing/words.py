@@ -54,11 +54,11 @@ def row_words(block: DagBlockSummary, room: int, time: str) -> Words:
     return (*words, (f" {time}", "faint"))
 
 
-def ambiguous(prefix: str, found: Sequence[bytes]) -> str:
-    """What is said of several blocks whose ids begin alike: a few digits more than were given tell them apart."""
+def ambiguous(prefix: str, found: Sequence[bytes], what: str = "blocks") -> str:
+    """What is said of several blocks, or of something else, whose ids begin alike: a few digits more than were given tell them apart."""
     digits = max(8, len(prefix) + 4)
     shown = ", ".join(each.hex()[:digits] for each in found[:4])
-    many = f"{len(found)} blocks or more" if len(found) >= MAX_FOUND else f"{len(found)} blocks"
+    many = f"{len(found)} {what} or more" if len(found) >= MAX_FOUND else f"{len(found)} {what}"
     return f"{many} begin with {prefix}: {shown}{' …' if len(found) > 4 else '.'}"
 
 

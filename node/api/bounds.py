@@ -55,7 +55,7 @@ def _slot(value: object) -> None:
 
 def _prefix(value: object) -> None:
     if not isinstance(value, str) or not _PREFIX.fullmatch(value):
-        raise UsageError("bad_prefix", "A block's id begins with 1 to 64 hexadecimal digits (0-9, a-f).")
+        raise UsageError("bad_prefix", "An id begins with 1 to 64 hexadecimal digits (0-9, a-f).")
 
 
 def _limit(value: object) -> None:

@@ -173,6 +173,10 @@ class RemoteNode:
         """Ids that begin with these digits."""
         return cast("tuple[bytes, ...]", await self._call("find_blocks", prefix))
 
+    async def find_transactions(self, prefix: str) -> tuple[bytes, ...]:
+        """Ids that begin with these digits."""
+        return cast("tuple[bytes, ...]", await self._call("find_transactions", prefix))
+
     async def finality(self) -> FinalityView:
         """How far the chain is final."""
         return cast(FinalityView, await self._call("finality"))

@@ -90,6 +90,10 @@ class NodeApi(Protocol):
         """Ids of the DAG's blocks that begin with these hexadecimal digits, ascending, at most `MAX_FOUND`."""
         ...
 
+    async def find_transactions(self, prefix: str) -> tuple[bytes, ...]:
+        """Ids of transactions that begin with these hexadecimal digits, ascending, at most `MAX_FOUND`."""
+        ...
+
     async def finality(self) -> FinalityView:
         """How far the chain is final, its newest checkpoints and its validators."""
         ...

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 from node.api.errors import Refused
-from node.api.interface import MAX_PAGE, TOPICS
+from node.api.interface import MAX_FOUND, MAX_PAGE, TOPICS
 from node.api.records import (
     AccountView,
     BlockSummary,
@@ -176,6 +176,13 @@ class Node(Follower):
     async def find_blocks(self, prefix: str) -> tuple[bytes, ...]:
         """See NodeApi."""
         return await self._queries.find_blocks(prefix)
+
+    async def find_transactions(self, prefix: str) -> tuple[bytes, ...]:
+        """See NodeApi. Finds waiting and expired ones too."""
+        stored = await self._queries.find_transactions(prefix)
+        waiting = (item.txid for item in (*self.journal.unwritten(), *self.mempool.transactions()))
+        found = {txid for txid in (*waiting, *self._expired) if txid.hex().startswith(prefix)}
+        return tuple(sorted({*stored, *found})[:MAX_FOUND])
 
     async def finality(self) -> FinalityView:
         """See NodeApi."""

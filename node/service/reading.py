@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from node.api.errors import NexusError, NoNode
-from node.api.interface import TOPICS
+from node.api.interface import MAX_FOUND, TOPICS
 from node.api.records import (
     AccountView,
     Alert,
@@ -149,6 +149,12 @@ class ReadOnlyNode:
     async def find_blocks(self, prefix: str) -> tuple[bytes, ...]:
         """See NodeApi."""
         return await self._queries.find_blocks(prefix)
+
+    async def find_transactions(self, prefix: str) -> tuple[bytes, ...]:
+        """See NodeApi."""
+        stored = await self._queries.find_transactions(prefix)
+        found = {txid for txid in self._kept if txid.hex().startswith(prefix)}
+        return tuple(sorted({*stored, *found})[:MAX_FOUND])
 
     async def finality(self) -> FinalityView:
         """See NodeApi. Restores the engine from the files, since only it can tell what is justified."""

@@ -210,12 +210,17 @@ class Queries:
 
     async def find_blocks(self, prefix: str) -> tuple[bytes, ...]:
         """See NodeApi."""
-        check_arguments({"prefix": prefix})
-        low, high = id_range(prefix)
-        rows = await self._rows(
-            "SELECT id FROM blocks WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?", (low, high, MAX_FOUND)
+        return await self._beginning("SELECT id FROM blocks WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?", prefix)
+
+    async def find_transactions(self, prefix: str) -> tuple[bytes, ...]:
+        """See NodeApi."""
+        return await self._beginning(
+            "SELECT txid FROM transactions WHERE txid BETWEEN ? AND ? ORDER BY txid LIMIT ?", prefix
         )
-        return tuple(found for (found,) in rows)
+
+    async def _beginning(self, statement: str, prefix: str) -> tuple[bytes, ...]:
+        check_arguments({"prefix": prefix})
+        return tuple(found for (found,) in await self._rows(statement, (*id_range(prefix), MAX_FOUND)))
 
     async def counts(self) -> tuple[int, bytes, int, int, int, int]:
         """Height, id and slot of the tip, height of the newest final checkpoint's block, number of accounts and of

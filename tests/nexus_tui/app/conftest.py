@@ -210,6 +210,9 @@ class FakeNode:
         check_arguments({"prefix": prefix})
         return self.growing.find(prefix) if self.growing is not None else ()
 
+    async def find_transactions(self, prefix: str) -> tuple[bytes, ...]:
+        return tuple(sorted(each.txid for each in self.transactions if each.txid.hex().startswith(prefix)))
+
     async def finality(self) -> FinalityView:
         assert self.growing is not None
         return self.growing.finality()

@@ -166,6 +166,9 @@ class FakeNode:
     async def find_blocks(self, prefix: str) -> tuple[bytes, ...]:
         return (b"i" * 32,) if (b"i" * 32).hex().startswith(prefix) else ()
 
+    async def find_transactions(self, prefix: str) -> tuple[bytes, ...]:
+        return (b"t" * 32,) if (b"t" * 32).hex().startswith(prefix) else ()
+
     async def finality(self) -> FinalityView:
         return FinalityView(CHECKPOINT, CHECKPOINT, (WAITING, CHECKPOINT), (VALIDATOR,), b"m" * 32, b"n" * 32, 12)
 

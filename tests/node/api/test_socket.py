@@ -131,6 +131,8 @@ async def test_every_method_gives_the_same_answer(running: Running) -> None:
         assert await node.find_blocks("69") == (b"i" * 32,)
         assert await node.find_blocks("6") == (b"i" * 32,)
         assert await node.find_blocks("a" * 64) == ()
+        assert await node.find_transactions("747") == (b"t" * 32,)
+        assert await node.find_transactions("a") == ()
         assert await node.finality() == await local.finality()
         assert ("dag", 7, 500) in local.calls
         assert await node.places() == await local.places()
@@ -175,6 +177,7 @@ async def test_bounds_are_refused_by_name(running: Running) -> None:
             (node.dag(limit=501), "1 to 500"),
             (node.dag_block(b"i" * 31), "32 bytes"),
             *((node.find_blocks(prefix), "hexadecimal") for prefix in ("", "xy", "AB", "a" * 65, "a\n", "\x1b[2J")),
+            (node.find_transactions("x"), "hexadecimal"),
             (node.submit(b""), "at most"),
             (node.submit(b"x" * 32_769), "at most"),
         ):

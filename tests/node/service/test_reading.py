@@ -22,6 +22,9 @@ async def test_what_a_crash_left_is_shown_as_it_is(place: Place, tmp_path: Path)
         node.producer.next_slot = lambda: None  # type: ignore[method-assign]
         await node.submit((waiting := payer.pay(1, stranger(1), 2 * NXT)).raw)
         crashed = place.image(tmp_path / "crashed")
+        for sent in (done, waiting):
+            assert await node.find_transactions(sent.txid.hex()[:10]) == (sent.txid,)
+        assert await node.find_transactions("0" * 64) == ()
         running = await node.account(sender), (await node.history((sender,))).transactions
         height = node.engine.tip.height  # the payment's block, and maybe those that make it final
 
@@ -39,6 +42,8 @@ async def test_what_a_crash_left_is_shown_as_it_is(place: Place, tmp_path: Path)
         found = await files.transaction(waiting.txid)
         assert found is not None
         assert found.status == "pending"
+        for sent in (done, waiting):
+            assert await files.find_transactions(sent.txid.hex()[:10]) == (sent.txid,)
         assert (await files.verify()).ok
 
     async with crashed.node() as node:
