@@ -39,13 +39,26 @@ def detect(environment: Mapping[str, str] | None = None, encoding: str | None = 
     if encoding is None:
         encoding = getattr(sys.stderr, "encoding", None) or locale.getpreferredencoding(False)
     return Terminal(
-        unicode=encoding.lower().replace("-", "") in ("utf8", "utf8sig"),
+        unicode=_is_utf8(encoding) and _is_utf8(_charset(environment)),
         color="NO_COLOR" not in environment,
         termux="TERMUX_VERSION" in environment,
         remote="SSH_TTY" in environment or "SSH_CONNECTION" in environment,
         tmux="TMUX" in environment,
         light=_is_light(environment.get("COLORFGBG", "")),
     )
+
+
+def _charset(environment: Mapping[str, str]) -> str:
+    """The locale's character set: Python itself writes UTF-8 in the C locale too, whose terminal shows it as noise.
+
+    With no locale at all, as in many containers, the terminal is most likely as new as everything else.
+    """
+    locale_name = next((name for key in ("LC_ALL", "LC_CTYPE", "LANG") if (name := environment.get(key))), "UTF-8")
+    return locale_name.rpartition(".")[2].partition("@")[0]
+
+
+def _is_utf8(charset: str) -> bool:
+    return charset.lower().replace("-", "") in ("utf8", "utf8sig")
 
 
 def _is_light(colors: str) -> bool:

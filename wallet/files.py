@@ -31,7 +31,7 @@ def read_bounded(path: Path, limit: int, what: str) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
-        raise Refused("not_found", f"There is no {path.name} in {path.parent}.") from None
+        raise Refused("not_found", f"There is no file {path}.") from None
     except OSError as error:
         raise _unreadable(path, what, error) from None
     try:

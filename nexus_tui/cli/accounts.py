@@ -168,7 +168,9 @@ def _public_key(account: Account) -> str:
 def _draws_blocks() -> bool:
     import sys
 
-    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    from nexus_tui.terminal import detect
+
+    return detect(encoding=sys.stdout.encoding).unicode
 
 
 def watch(

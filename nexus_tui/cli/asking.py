@@ -67,10 +67,10 @@ def read_line(prompt: str) -> str:
     return line.rstrip("\n")
 
 
-def confirm(lines: Iterable[str], yes: bool, what: str) -> None:
-    """Show `lines` and go on only if the person agrees; `--yes` agrees beforehand."""
+def confirm(lines: Iterable[str], yes: bool, what: str) -> bool:
+    """Show `lines` and go on only if the person agrees; `--yes` agrees beforehand. Whether they were shown."""
     if yes:
-        return
+        return False
     if not interactive():
         raise UsageError(
             "needs_yes",
@@ -81,6 +81,7 @@ def confirm(lines: Iterable[str], yes: bool, what: str) -> None:
         note(line)
     if read_line("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
         raise Refused("declined", "Nothing was done.")
+    return True
 
 
 def unlocking(fd: int | None, command: str | None, prompt: str = "Passphrase: ") -> Secret:
@@ -105,7 +106,7 @@ def choosing(fd: int | None, command: str | None, variable: str = "NEXUS_PASSPHR
         )
     first = _ask_hidden("New passphrase: ")
     if first != _ask_hidden("The same again: "):
-        raise Refused("passphrases_differ", "The two passphrases differ. Nothing was made.")
+        raise Refused("passphrases_differ", "The two passphrases differ. Nothing was changed.")
     return first
 
 

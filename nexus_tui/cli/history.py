@@ -13,10 +13,11 @@ from nexus_tui.cli.files import new_file
 from nexus_tui.cli.keys import WalletName
 from nexus_tui.cli.output import amount, foreign, nxt, table
 from nexus_tui.cli.session import session_of
-from node.api.errors import UsageError
+from node.api.errors import NexusError, UsageError
 
 if TYPE_CHECKING:
     from nexus_tui.cli.session import Session
+    from wallet.contacts import Contact
     from wallet.history import HistoryRow
 
 _SIGNS = {"in": "+", "out": "-", "self": "="}
@@ -47,7 +48,7 @@ def _rows(session: Session, wallet: str | None, account: str | None, search: str
 
     opened = session.wallets().open(wallet)
     chosen = opened.accounts if account is None else (opened.account(account),)
-    names = owner_history.AddressNames.of(chosen, session.contacts().list())
+    names = owner_history.AddressNames.of(chosen, (*_faucet(session), *session.contacts().list()))
 
     async def load() -> tuple[HistoryRow, ...]:
         from nexus_tui.cli.connection import connect
@@ -59,6 +60,17 @@ def _rows(session: Session, wallet: str | None, account: str | None, search: str
 
     rows = asyncio.run(load())
     return (owner_history.search(rows, search) if search else rows)[:limit]
+
+
+def _faucet(session: Session) -> tuple[Contact, ...]:
+    """The network's own faucet under its name, as in the app. A contact of that address wins."""
+    from wallet.contacts import Contact
+    from wallet.faucet import open_faucet
+
+    try:
+        return (Contact("Faucet", open_faucet(session.paths.faucet_key).address.raw),)
+    except NexusError:  # there is none, or `nexus wallet faucet` says what is wrong with it
+        return ()
 
 
 def _line(row: HistoryRow) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ ShowWords = Annotated[
 ]
 WordCount = Annotated[int, typer.Option("--words", help="12 or 24 recovery words.")]
 
-_NOT_SHOWN = "Write down its recovery words now: nexus wallet backup --show-words"
+_NOT_SHOWN = "Write down its recovery words now: nexus wallet backup --show-words --wallet {}"
 
 
 def create(
@@ -113,7 +113,7 @@ def _made(session: Session, made: Wallet, show_words: bool, remark: str = _NOT_S
         lines += ["", "Recovery words, in this order:", *numbered(made.words().text())]
         lines += ["", "Write them on paper. Whoever has them has your money; without them it cannot be recovered."]
     elif remark:
-        lines.append(remark)
+        lines.append(remark.format(made.name))
     session.done(document, lines)
 
 

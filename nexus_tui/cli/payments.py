@@ -68,7 +68,7 @@ def send(
     plan, info = planned()
     for warning in plan.warnings:
         note(f"Careful: {foreign(warning)}")
-    confirm(paying.plan_lines(plan, info.hrp, names.name), yes, "A payment")
+    shown = plan if confirm(paying.plan_lines(plan, info.hrp, names.name), yes, "A payment") else None
     opened.unlock(unlocking(passphrase_fd, passphrase_command))
     try:
         signer, patience = opened.signer(chosen), paying.Patience(not no_wait, timeout)
@@ -77,7 +77,8 @@ def send(
         opened.lock()
     document = {**paying.plan_document(plan, info.hrp), **paying.sent_document(sent)}
     document["from"] = opened.address_text(chosen)
-    session.done(document, [*paying.plan_lines(plan, info.hrp, names.name), paying.sent_line(sent)])
+    lines = [] if plan is shown else paying.plan_lines(plan, info.hrp, names.name)
+    session.done(document, [*lines, paying.sent_line(sent)])
 
 
 def outputs_to(

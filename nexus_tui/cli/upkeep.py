@@ -12,7 +12,7 @@ import typer
 from nexus_tui.cli.asking import Yes, confirm
 from nexus_tui.cli.output import amount, fields, foreign, note, nxt
 from nexus_tui.cli.session import session_of
-from node.api.errors import Damaged, Refused, UsageError
+from node.api.errors import Damaged, NexusError, Refused, UsageError
 
 if TYPE_CHECKING:
     from nexus_tui.cli.session import Session
@@ -176,12 +176,19 @@ def validator_key(context: typer.Context) -> None:
     from nexus_tui.cli.paying import address_text
     from node.service.founding import read_genesis
     from node.service.validator_key import load_validator_key
+    from node.storage.signing_record import SigningRecord
 
     session = session_of(context)
     paths = session.paths
     key = load_validator_key(paths.validator_key)
     if key is None:
         raise Refused("no_validator_key", f"The profile {paths.name!r} has no validator key; it makes no blocks.")
+    problem, slot, voted = "", -1, -1
+    try:
+        record = SigningRecord.open(paths.signing_record, key.public_key)
+        slot, (_, voted) = record.slot, record.vote
+    except NexusError as error:
+        problem = error.message
     genesis = read_genesis(paths)
     mine = next((item for item in genesis.validators if item.consensus_key == key.public_key), None)
     account = None if mine is None else address_text(mine.account, genesis.prefix)
@@ -191,6 +198,9 @@ def validator_key(context: typer.Context) -> None:
         "file": str(paths.validator_key),
         "account": account,
         "stake": None if mine is None else amount(mine.stake),
+        "last_block_slot": None if slot < 0 else slot,
+        "last_vote": None if voted < 0 else voted,
+        "problem": problem,
     }
     pairs = [("Public key", key.public_key.hex()), ("Reveals", key.reveals.commitment.hex())]
     pairs.append(("File", str(paths.validator_key)))
@@ -198,4 +208,7 @@ def validator_key(context: typer.Context) -> None:
         pairs += [("Account", account), ("Stake", nxt(mine.stake))]
     else:
         pairs.append(("Account", "none: the genesis of this network does not name this key"))
+    pairs.append(("Signed", problem or ("no block yet" if slot < 0 else f"a block of slot {slot:,}")))
+    if voted >= 0:
+        pairs.append(("", f"a vote for checkpoint {voted:,}"))
     session.done(document, fields(pairs))

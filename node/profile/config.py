@@ -51,7 +51,7 @@ class Known:
         import difflib
 
         names = list(self.settings)
-        close = difflib.get_close_matches(name, names, 1, 0.5)
+        close = difflib.get_close_matches(name, names, 1, 0.75)
         if not close:
             last = name.rpartition(".")[2]
             close = [full for full in names if full.rpartition(".")[2] == last][:1]
@@ -119,6 +119,7 @@ def load(
                 take(name, setting.parse(text), "environment")
             except ValueError as error:
                 raise ConfigError(f"The environment variable {variable} {error}.") from None
+    _refuse_unknown_variables(environment, known)
     for option in options:
         name, separator, text = option.partition("=")
         name = name.strip()
@@ -131,6 +132,19 @@ def load(
         except ValueError as error:
             raise ConfigError(f"--set {name} {error}.") from None
     return Config(path, known, values, sources)
+
+
+def _refuse_unknown_variables(environment: Mapping[str, str], known: Known) -> None:
+    """A misspelt NEXUS_SECTION_KEY must not be taken for a setting that was made."""
+    variables = {variable_of(name) for name in known.settings}
+    for section in known.sections:
+        beginning = variable_of(f"{section.name}.")
+        for variable in sorted(environment) if section.name else ():
+            if variable.startswith(beginning) and variable not in variables:
+                name = f"{section.name}.{variable.removeprefix(beginning).lower()}"
+                raise ConfigError(
+                    f"The environment variable {variable[:80]} stands for no setting.", known.nearest(name)
+                )
 
 
 def variable_of(name: str) -> str:

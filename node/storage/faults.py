@@ -29,7 +29,7 @@ def disk_full(path: Path) -> Damaged:
         "disk_full",
         f"The disk is full: {path.name} could not be written. Everything confirmed before is kept; "
         "the last step was not done.",
-        f"Free some space on the disk of {path.parent} and start again.",
+        f"Free some space on the disk of {path.parent}. A running node then goes on by itself; give a command again.",
     )
 
 

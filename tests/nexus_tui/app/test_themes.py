@@ -49,6 +49,10 @@ def test_what_the_environment_says() -> None:
     assert detect({"COLORFGBG": "0;15"}, "UTF-8").auto_theme == "light"
     assert detect({}, "ANSI_X3.4-1968").unicode is False
     assert detect({"TERMUX_VERSION": "0.118"}, "utf-8").termux
+    for locale in ({"LC_ALL": "C", "LANG": "en_US.UTF-8"}, {"LANG": "POSIX"}, {"LC_CTYPE": "de_DE.ISO-8859-1@euro"}):
+        assert detect(locale, "utf-8").unicode is False  # Python writes UTF-8 there all the same
+    for locale in ({}, {"LANG": "C.utf8"}, {"LC_ALL": "", "LC_CTYPE": "UTF-8"}, {"LANG": "sr_RS.UTF-8@latin"}):
+        assert detect(locale, "utf-8").unicode is True
     assert choose("auto", unicode=False) is ASCII
     assert choose("unicode", unicode=False) is UNICODE
 

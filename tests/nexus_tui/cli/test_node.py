@@ -220,6 +220,15 @@ def test_the_validator_key_is_shown_without_its_secret(nexus: Run, solo: Path) -
     key = nexus("node", "validator-key", "--json").document
     assert len(key["public_key"]) == 66
     assert key["stake"]["nxt"] == "10000"
+    assert (key["last_block_slot"], key["last_vote"], key["problem"]) == (None, None, "")
+    assert "no block yet" in nexus("node", "validator-key").out
+    block = nexus("wallet", "faucet", "1", "--json").document["slot"]
+    signed = nexus("node", "validator-key", "--json").document
+    assert signed["last_block_slot"] >= block
+    assert signed["last_vote"] >= 1
+    assert f"a block of slot {signed['last_block_slot']:,}" in nexus("node", "validator-key").out
+    (solo / "profiles/default/signing-record").unlink()
+    assert "missing" in nexus("node", "validator-key", "--json").document["problem"]
     secret = (solo / "profiles/default/validator.key").read_bytes()
     assert not any(secret[at : at + 8].hex() in json.dumps(key) for at in range(30, len(secret) - 8))
     (solo / "profiles/default/validator.key").unlink()

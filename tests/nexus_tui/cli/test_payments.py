@@ -47,7 +47,10 @@ def test_people_see_amount_recipient_and_fee_before_money_moves(nexus: Run, savi
     for part in (savings, "Pay 2 NXT", "Fee 0.00051 NXT", "Savings"):
         assert part in result.err
     assert units("Savings") == 0
-    assert nexus("wallet", "send", savings, "2", typed="y\n").status == 0
+    agreed = nexus("wallet", "send", savings, "2", typed="y\n")
+    assert agreed.status == 0
+    assert "Pay 2 NXT" in agreed.err
+    assert "Pay 2 NXT" not in agreed.out  # once is enough
     assert units("Savings") == 200_000_000
 
 

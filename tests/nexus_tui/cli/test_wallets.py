@@ -223,10 +223,24 @@ def test_a_device_without_the_key_builds_and_submits(
     assert nexus("wallet", "address", "-w", "online", "-a", "Bare", "--public-key").status == 1
 
 
-@pytest.mark.parametrize("which", ["zz", "ab" * 31, "ab" * 33, "x" * 500, "-1"])
+@pytest.mark.parametrize("which", ["zz", "ab" * 33, "x" * 500, "-1", ""])
 def test_ids_are_checked(nexus: Run, solo: Path, which: str) -> None:
-    assert nexus("tx", "show", which, "--json").error["code"] == "bad_id"
-    assert nexus("block", "show", which, "--json").error["code"] == "bad_id"
+    assert nexus("tx", "show", which, "--json").error["code"] == "bad_prefix"
+    assert nexus("block", "show", which, "--json").error["code"] == "bad_prefix"
+
+
+def test_the_digits_that_lists_show_are_enough(nexus: Run, solo: Path) -> None:
+    txid = nexus("wallet", "faucet", "1", "--json").document["txid"]
+    history = nexus("wallet", "history").out.split()
+    assert "Faucet" in history
+    listed = history[-1]
+    assert len(listed) < 64
+    assert txid.startswith(listed)
+    assert nexus("tx", "show", listed, "--json").document["txid"] == txid
+    assert nexus("tx", "show", txid.upper(), "--json").document["txid"] == txid
+    block = nexus("block", "list", "-n", "1").out.split()[-1]
+    assert len(block) < 64
+    assert nexus("block", "show", block, "--json").document["id"].startswith(block)
 
 
 def test_unknown_ids_are_refused(nexus: Run, solo: Path) -> None:

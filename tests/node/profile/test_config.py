@@ -152,3 +152,12 @@ def test_a_wrong_environment_is_refused_by_its_name(path: Path) -> None:
 def test_an_unwritable_folder_is_named() -> None:
     with pytest.raises(Damaged, match="/proc"):
         config.create(Path("/proc/nexus/config.toml"), KNOWN)
+
+
+def test_an_unknown_variable_is_refused_by_name(path: Path) -> None:
+    for variable, hint in (("NEXUS_APP_THEMES", "app.theme"), ("NEXUS_NODE_WEATHER", "config get")):
+        with pytest.raises(ConfigError, match=variable) as caught:
+            load(path, **{variable: "dark"})
+        assert hint in caught.value.hint
+    # other programs' variables, and those of Nexus that are no settings
+    assert load(path, NEXUS_HOME="/x", NEXUS_PASSPHRASE="secret", NEXUSAPP_THEME="x", NEXUS_OTHER_KEY="1")
