@@ -339,6 +339,14 @@ class NexusApp(GuardedApp):
         self.amounts_hidden = not self.amounts_hidden
         self._publish(self.view)
 
+    def use_mouse(self, wanted: bool) -> None:
+        """Mouse and touch from now on, and at the next start."""
+        self.preferences = self.preferences.changed(mouse=wanted)
+        if (switch := getattr(self._driver, "use_mouse", None)) is not None:
+            switch(wanted)
+        self.keep("app.mouse", str(wanted).lower())
+        self._publish(self.view)
+
     def copy_address(self, account: Account | None) -> None:
         """Send an address to the terminal's clipboard, and say honestly that it may not arrive."""
         if account is None or self.live is None or self.live.wallet is None:
@@ -391,6 +399,9 @@ class NexusApp(GuardedApp):
             self.preferences.save(name, value)
         except NexusError as error:
             self.say(f"Not kept for the next start: {error.message} {error.hint}", "warning")
+            return
+        shown = ((n, value, "file") if n == name else (n, old, source) for n, old, source in self.preferences.shown)
+        self.preferences = self.preferences.changed(shown=tuple(shown))
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Values for this app's own variables where a theme has none."""

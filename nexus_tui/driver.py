@@ -18,6 +18,12 @@ class NexusDriver(LinuxDriver):
         if writer is not None and writer.is_alive():
             writer.write(data)
 
+    def use_mouse(self, wanted: bool) -> None:
+        """Ask the terminal for mouse and touch, or leave them to it."""
+        self._disable_mouse_support()
+        self._mouse = wanted
+        self._enable_mouse_support()
+
     def _run_input_thread(self) -> None:
         try:
             self.run_input_thread()

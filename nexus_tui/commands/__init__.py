@@ -16,6 +16,7 @@ from nexus_tui.commands.everywhere import (
     ShowHelp,
     ShowPalette,
     ToggleAmounts,
+    ToggleMouse,
 )
 from nexus_tui.commands.wallet import (
     AddAccount,
@@ -64,6 +65,7 @@ COMMANDS: tuple[type[Command], ...] = (
     GoSettings,
     SetTheme,
     ToggleAmounts,
+    ToggleMouse,
     RetryNode,
     ShowHelp,
     ReadProtocol,

@@ -106,6 +106,27 @@ class SetTheme(Command):
         app.push_screen(ThemeDialog())
 
 
+class ToggleMouse(Command):
+    """Mouse and touch on or off: without them a tap raises the keyboard on a phone, and text can be selected."""
+
+    id = "app.mouse"
+    title = "Mouse on or off"
+    keys = "m"
+    label = "Mouse"
+    order = 62
+    places = ("settings",)
+
+    @classmethod
+    async def run(cls, app: NexusApp) -> None:
+        """See `Command.run`."""
+        from nexus_tui.bindings import key_of
+
+        wanted = not app.preferences.mouse
+        app.use_mouse(wanted)
+        key = key_of(cls.id, app.rebound)
+        app.say("Mouse and touch are on." if wanted else f"Mouse and touch are off; {key} switches them on again.")
+
+
 class ToggleAmounts(Command):
     """Hide all amounts behind dots, or show them again: for eyes beside yours."""
 

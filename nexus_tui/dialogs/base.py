@@ -27,6 +27,8 @@ class Dialog(ModalScreen[Result | None], Generic[Result]):
         Binding("escape", "cancel", "Close", show=False, id="dialog.close"),
         Binding("down", "app.focus_next", show=False),
         Binding("up", "app.focus_previous", show=False),
+        Binding("pagedown", "page(1)", show=False),
+        Binding("pageup", "page(-1)", show=False),
     ]
 
     @property
@@ -76,6 +78,11 @@ class Dialog(ModalScreen[Result | None], Generic[Result]):
     def buttons(self) -> ComposeResult:
         """What can be pressed; the first is the harmless one."""
         yield Button("Close", id="cancel")
+
+    def action_page(self, direction: int) -> None:
+        """Read on or back, where the screen is too small for all of it."""
+        scroll = self.query_one("#scroll")
+        (scroll.scroll_page_down if direction > 0 else scroll.scroll_page_up)(animate=False)
 
     def action_cancel(self) -> None:
         """Leave without a result."""

@@ -43,10 +43,10 @@ class HomeScreen(MainScreen):
     HomeScreen #recent { height: auto; }
     HomeScreen #balance { width: 1fr; height: auto; text-style: bold; color: $foreground; margin-top: 1; }
     HomeScreen #balance-line { text-style: bold; display: none; }
-    HomeScreen.-short #balance { display: none; }
+    HomeScreen.-short #balance, HomeScreen.-short #balance-unit { display: none; }
     HomeScreen.-short #balance-line { display: block; }
     HomeScreen.-short #panes { grid-gutter: 0 3; }
-    HomeScreen.-ascii #balance { display: none; }
+    HomeScreen.-ascii #balance, HomeScreen.-ascii #balance-unit { display: none; }
     HomeScreen.-ascii #balance-line { display: block; }
     HomeScreen #accounts { height: auto; scrollbar-size-vertical: 0; }
     HomeScreen #accounts-pane { display: none; }
@@ -69,6 +69,7 @@ class HomeScreen(MainScreen):
                     yield Line("BALANCE", classes="title")
                     yield Digits("", id="balance")
                     yield Line("", id="balance-line")
+                    yield Line("", id="balance-unit", classes="muted")
                     yield Line("", id="balance-note", classes="muted")
                     with Horizontal(classes="buttons"):
                         yield Button("Send", id="send", classes="action")
@@ -109,19 +110,20 @@ class HomeScreen(MainScreen):
         shown = "" if not known else "----" if self.nexus.amounts_hidden else amount
         if digits.value != shown:
             digits.update(shown)
-        self.query_one("#balance-line", Line).show(f"{amount} NXT" if known else "reading …")
-        note = "reading …"
+        count = sum(line.account.can_sign for line in view.lines)
+        unit = "" if not known else "NXT" if count == 1 else f"NXT in {count} accounts"
+        self.query_one("#balance-line", Line).show(f"{amount} {unit}".strip())
+        self.query_one("#balance-unit", Line).show(unit)
+        note = ""
         if view.wallet_fault is not None:
             note = f"{view.wallet_fault.message} {view.wallet_fault.hint}"
-        elif known:
-            count = sum(line.account.can_sign for line in view.lines)
-            note = "NXT" if count == 1 else f"NXT in {count} accounts"
-            if view.pending and not self.nexus.amounts_hidden:
-                sign = "+" if view.pending > 0 else "-"
-                note += f"\n{sign}{format_amount(abs(view.pending))} on the way"
-        elif view.fault is not None:
-            note = "not known yet"
-        self.query_one("#balance-note", Line).show(sanitize(note, lines=True))
+        elif not known:
+            note = "reading …" if view.fault is None else "not known yet"
+        elif view.pending and not self.nexus.amounts_hidden:
+            note = f"{'+' if view.pending > 0 else '-'}{format_amount(abs(view.pending))} on the way"
+        line = self.query_one("#balance-note", Line)
+        line.show(sanitize(note))
+        line.set_class(not note, "hidden")
 
     def _show_recent(self, view: View) -> None:
         rows = self.nexus.rows(view.history[:RECENT])

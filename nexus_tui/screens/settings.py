@@ -34,7 +34,7 @@ SECTIONS = {
 }
 HINTS = {
     "profile": "Other profiles open with\nnexus --profile NAME",
-    "look": "t changes the theme at once. Your own themes are TOML files in the folder “themes”.",
+    "look": "t changes the theme at once, m switches the mouse. Your own themes are TOML files in the folder “themes”.",
     "keys": 'In config.toml:\n\n[keys]\nwallet_send = "s"\n\nThe command\'s name, its dot an underscore.',
     "node": "nexus node start\nlets a node run without the app; the app then attaches to it.",
     "config": "nexus config set NAME VALUE\nchanges one setting and keeps your comments.",
@@ -57,6 +57,7 @@ class SettingsScreen(MainScreen):
     SettingsScreen.-open #sections { display: none; }
     SettingsScreen.-open #content-pane { display: block; }
     SettingsScreen #heading { margin-bottom: 1; color: $primary; }
+    SettingsScreen #content-pane:focus > #heading { text-style: bold underline; }
     SettingsScreen #hint-pane { display: none; width: 30; margin-left: 3; color: $muted; }
     SettingsScreen.-medium #sections { display: block; width: 26; margin-right: 3; }
     SettingsScreen.-wide #sections { display: block; width: 34; margin-right: 3; }
@@ -82,11 +83,12 @@ class SettingsScreen(MainScreen):
                 id="sections",
                 markup=False,
             )
-            with VerticalScroll(id="content-pane", can_focus=False):
+            with VerticalScroll(id="content-pane"):
                 yield Line("", id="heading", classes="title")
                 yield Facts([], id="facts")
                 with Horizontal(id="look-buttons", classes="buttons"):
                     yield Button("Theme", id="theme")
+                    yield Button("Mouse", id="mouse")
                 with Horizontal(id="back-buttons", classes="buttons"):
                     yield Button("Back", id="back")
             yield Line("", id="hint-pane")
@@ -197,7 +199,9 @@ class SettingsScreen(MainScreen):
     def _open(self) -> None:
         if self.has_class("-narrow"):
             self.add_class("-open")
-            self.query_one("#back", Button).focus()
+        pane = self.query_one("#content-pane")
+        pane.scroll_home(animate=False)
+        pane.focus()
 
     @on(Button.Pressed, "#back")
     def _close(self) -> None:
@@ -211,3 +215,7 @@ class SettingsScreen(MainScreen):
     @on(Button.Pressed, "#theme")
     async def _theme(self) -> None:
         await self.nexus.action_command("app.theme")
+
+    @on(Button.Pressed, "#mouse")
+    async def _mouse(self) -> None:
+        await self.nexus.action_command("app.mouse")

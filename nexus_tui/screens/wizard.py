@@ -109,6 +109,15 @@ class WordGrid(Static):
         self.update(Content("\n").join(lines))
 
 
+class Said(Line):
+    """What is wrong. It stands below the fields, on a small screen out of sight: then it comes into sight by itself."""
+
+    def on_resize(self) -> None:
+        """Its text has taken its place."""
+        if self.shown:
+            self.screen.query_one("#body").scroll_end(animate=False)
+
+
 class WizardScreen(Screen[None]):
     """Opens where there is no profile yet."""
 
@@ -202,7 +211,7 @@ class WizardScreen(Screen[None]):
                 yield Line("The same again", classes="field-label")
                 yield SecretField("", id="again")
                 yield Line("", id="strength", classes="note")
-            yield Line("", id="said")
+            yield Said("", id="said")
         with Vertical(id="foot"):
             with Horizontal(classes="buttons"):
                 yield Button("Back", id="back")
@@ -242,6 +251,7 @@ class WizardScreen(Screen[None]):
         following.refresh(layout=True)
         self.query_one("#word-grid", WordGrid).set_words(self._words if page == "words" else None)
         self._say("")
+        self.query_one("#body").scroll_home(animate=False)
         first = {
             "network": "#networks",
             "wallet": "#wallets",
@@ -252,7 +262,12 @@ class WizardScreen(Screen[None]):
         self.query_one(first).focus()
 
     def _say(self, message: str, style: str = "$error") -> None:
-        self.query_one("#said", Line).show(text(message, style))
+        self.query_one("#said", Said).show(text(message, style))
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        if event.value and not self._busy:
+            self._say("")
 
     @on(OptionList.OptionHighlighted, "#networks")
     def _network_looked_at(self, event: OptionList.OptionHighlighted) -> None:
@@ -278,8 +293,9 @@ class WizardScreen(Screen[None]):
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
-        if event.input.id in ("answer-0", "answer-1", "passphrase"):
-            self.focus_next()
+        following = {"answer-0": "#answer-1", "answer-1": "#answer-2", "passphrase": "#again"}.get(event.input.id or "")
+        if following is not None:  # by name: Enter pressed twice must not run on to a button
+            self.query_one(following).focus()
         else:
             self._next()
 

@@ -36,7 +36,7 @@ async def home(world: Any, until: Any) -> Any:
 async def test_home_shows_money_and_health(home: Any) -> None:
     app, _ = home
     assert app.screen.query_one("#balance").value == "13,250.50"
-    assert "2 accounts" in shown(app, "#balance-note")
+    assert "2 accounts" in shown(app, "#balance-unit")
     assert "+2.0000 on the way" in shown(app, "#balance-note")
     assert "healthy" in shown(app, "#state")
     recent = prompts(app, "#recent")
@@ -209,6 +209,44 @@ async def test_settings_sections(home: Any) -> None:
         assert said in shown(app, "#facts"), said
         await pilot.press("down")
         await pilot.pause()
+
+
+async def test_a_long_section_scrolls_by_keys(home: Any, until: Any) -> None:
+    app, pilot = home
+    await pilot.resize_terminal(80, 24)
+    await pilot.press("0", "down", "down", "enter")
+    pane = app.screen.query_one("#content-pane")
+    await until(pilot, lambda: app.focused is pane and pane.max_scroll_y > 0)
+    await pilot.press("end")
+    await until(pilot, lambda: pane.scroll_y == pane.max_scroll_y)
+    await pilot.press("escape")
+    assert app.focused is app.screen.query_one("#sections")
+
+
+async def test_the_mouse_is_switched_and_kept(world: Any, until: Any) -> None:
+    app = world.app(shown=(("app.mouse", True, "default"),))
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.press("0", "m")
+        await pilot.pause()
+        assert world.saved == [("app.mouse", "false")]
+        assert not app.preferences.mouse
+        assert app.preferences.shown == (("app.mouse", "false", "file"),)
+        await pilot.press("down")
+        await pilot.click("#mouse")
+        await until(pilot, lambda: world.saved[1:] == [("app.mouse", "true")])
+
+
+async def test_a_dialog_scrolls_by_keys(home: Any, until: Any) -> None:
+    app, pilot = home
+    await pilot.resize_terminal(44, 8)
+    await pilot.press("s")
+    await until(pilot, lambda: app.screen.query("#scroll"))
+    scroll = app.screen.query_one("#scroll")
+    await until(pilot, lambda: scroll.max_scroll_y > 0)
+    await pilot.press("pagedown")
+    await until(pilot, lambda: scroll.scroll_y > 0)
+    await pilot.press("pageup")
+    await until(pilot, lambda: scroll.scroll_y == 0)
 
 
 async def test_help_is_for_the_screen(home: Any, until: Any) -> None:

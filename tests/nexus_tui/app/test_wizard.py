@@ -188,3 +188,30 @@ async def test_money_commands_are_not_offered_before_there_is_money(wizard: Any)
     app, pilot, _ = wizard
     await pilot.press("tab", "tab", "1", "3", "0", "s")
     assert app.current_mode == "wizard"
+
+
+async def test_what_is_wrong_is_in_sight_on_a_small_screen(wizard: Any, until: Any) -> None:
+    app, pilot, _ = wizard
+    await pilot.resize_terminal(80, 24)
+    await pilot.press("enter", "down", "down", "enter")
+    app.screen.query_one("#old-words").value = "abandon " * 12
+    await pilot.press("enter")
+    line = app.screen.query_one("#said")
+    await until(pilot, lambda: line.region.height and app.screen.query_one("#body").region.contains_region(line.region))
+    await pilot.press("x")
+    await until(pilot, lambda: not said(app))
+
+
+async def test_each_page_begins_at_its_top_and_enter_does_not_run_on(wizard: Any, until: Any) -> None:
+    app, pilot, _ = wizard
+    await pilot.resize_terminal(80, 24)
+    await pilot.press("enter", "enter")
+    await pilot.pause()
+    words = words_on_screen(app)
+    await pilot.press("enter")
+    await pilot.pause()
+    await pilot.press("x", "enter", "enter", "enter")
+    await until(pilot, lambda: "another one" in said(app))
+    await answer(app, pilot, words)
+    body, question = app.screen.query_one("#body"), app.screen.query_one("#question")
+    await until(pilot, lambda: body.region.contains_region(question.region))
