@@ -1,9 +1,10 @@
-"""Ids as people give them: whole, or their first digits as lists show them."""
+"""Ids as people give them: their first digits as lists show them, or all 64 where nothing else will do."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from nexus_tui.cli.output import foreign
 from node.api.bounds import check_arguments
 from node.api.errors import Refused
 
@@ -20,3 +21,14 @@ async def whole_id(
 
         raise Refused("ambiguous_id", ambiguous(prefix, found, what), hint="Give more digits.")
     return found[0] if found else None
+
+
+def hash_of(text: str, what: str) -> bytes:
+    """The 32 bytes written in `text`. Raises Refused (bad_id)."""
+    try:
+        value = bytes.fromhex(text.strip()) if len(text) <= 80 else b""
+    except ValueError:
+        value = b""
+    if len(value) != 32:
+        raise Refused("bad_id", f"{foreign(text[:80])!r} is not {what}: 64 hexadecimal digits.")
+    return value

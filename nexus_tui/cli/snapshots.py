@@ -57,7 +57,7 @@ def check(
     ] = None,
 ) -> None:
     """Check a snapshot in one pass: rows, waves, total, digest. Exit 6 if anything is wrong; needs no profile."""
-    from nexus_tui.cli.transactions import hash_of
+    from nexus_tui.cli.ids import hash_of
     from node.service.snapshots import check_snapshot
 
     session = session_of(context)
@@ -92,7 +92,7 @@ def adopt(
 
     The history before the checkpoint is not in it; balances are.
     """
-    from nexus_tui.cli.transactions import hash_of
+    from nexus_tui.cli.ids import hash_of
     from node.profile.paths import ProfileError, new_profile, profile_paths
     from node.service.snapshots import begin_from_snapshot, check_snapshot
 

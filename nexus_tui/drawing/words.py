@@ -55,7 +55,7 @@ def row_words(block: DagBlockSummary, room: int, time: str) -> Words:
 
 
 def ambiguous(prefix: str, found: Sequence[bytes], what: str = "blocks") -> str:
-    """What is said of several blocks, or of something else, whose ids begin alike: a few digits more than were given tell them apart."""
+    """What is said of several whose ids begin alike: a few digits more than were given tell them apart."""
     digits = max(8, len(prefix) + 4)
     shown = ", ".join(each.hex()[:digits] for each in found[:4])
     many = f"{len(found)} {what} or more" if len(found) >= MAX_FOUND else f"{len(found)} {what}"
