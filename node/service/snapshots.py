@@ -147,10 +147,11 @@ def adopt_snapshot(chain_db: Path, genesis: Genesis, source: Path, trusted: byte
 
 @contextmanager
 def _opened(source: Path) -> Iterator[SnapshotFile]:
-    if not source.is_file():
-        raise Refused("missing_file", f"There is no file {source}. Nothing was changed.", "Name the snapshot.")
-    with translated(source), source.open("rb") as file:
-        yield SnapshotFile(source, file)
+    with translated(source):
+        if not source.is_file():
+            raise Refused("missing_file", f"There is no file {source}. Nothing was changed.", "Name the snapshot.")
+        with source.open("rb") as file:
+            yield SnapshotFile(source, file)
 
 
 def _genesis_of(snapshot: SnapshotFile) -> Genesis:
