@@ -175,18 +175,16 @@ def validator_key(context: typer.Context) -> None:
     """Show the profile's validator key: its public part, whether the network knows it, what it last signed."""
     from nexus_tui.cli.paying import address_text
     from node.service.founding import read_genesis
-    from node.service.validator_key import load_validator_key
-    from node.storage.signing_record import SigningRecord
+    from node.service.validator_key import last_signed, load_validator_key
 
     session = session_of(context)
     paths = session.paths
     key = load_validator_key(paths.validator_key)
     if key is None:
         raise Refused("no_validator_key", f"The profile {paths.name!r} has no validator key; it makes no blocks.")
-    problem, slot, voted = "", -1, -1
+    problem, slot, voted = "", None, None
     try:
-        record = SigningRecord.open(paths.signing_record, key.public_key)
-        slot, (_, voted) = record.slot, record.vote
+        slot, voted = last_signed(paths.signing_record, key)
     except NexusError as error:
         problem = error.message
     genesis = read_genesis(paths)
@@ -198,8 +196,8 @@ def validator_key(context: typer.Context) -> None:
         "file": str(paths.validator_key),
         "account": account,
         "stake": None if mine is None else amount(mine.stake),
-        "last_block_slot": None if slot < 0 else slot,
-        "last_vote": None if voted < 0 else voted,
+        "last_block_slot": slot,
+        "last_vote": voted,
         "problem": problem,
     }
     pairs = [("Public key", key.public_key.hex()), ("Reveals", key.reveals.commitment.hex())]
@@ -208,7 +206,7 @@ def validator_key(context: typer.Context) -> None:
         pairs += [("Account", account), ("Stake", nxt(mine.stake))]
     else:
         pairs.append(("Account", "none: the genesis of this network does not name this key"))
-    pairs.append(("Signed", problem or ("no block yet" if slot < 0 else f"a block of slot {slot:,}")))
-    if voted >= 0:
+    pairs.append(("Signed", problem or ("no block yet" if slot is None else f"a block of slot {slot:,}")))
+    if voted is not None:
         pairs.append(("", f"a vote for checkpoint {voted:,}"))
     session.done(document, fields(pairs))

@@ -17,6 +17,7 @@ from node.encoding.canonical import EncodingError, decode, pack
 from node.ledger.signatures import P256_ORDER, low_s
 from node.storage.faults import translated
 from node.storage.files import write_durably
+from node.storage.signing_record import SigningRecord
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurveSignatureAlgorithm
@@ -99,6 +100,16 @@ def load_validator_key(path: Path) -> ValidatorKey | None:
     if not 0 < number < P256_ORDER:
         raise _broken(path)
     return ValidatorKey(number, seed)
+
+
+def last_signed(record: Path, key: ValidatorKey) -> tuple[int | None, int | None]:
+    """The slot of the last block and the number of the last checkpoint that the key signed, None for none yet.
+
+    Raises what `SigningRecord.open` raises: a key without its record does not sign.
+    """
+    found = SigningRecord.open(record, key.public_key)
+    slot, target = found.slot, found.vote[1]
+    return slot if slot >= 0 else None, target if target >= 0 else None
 
 
 def _broken(path: Path) -> Damaged:
