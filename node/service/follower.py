@@ -67,7 +67,7 @@ class Follower:
         self.journal = Journal(writer, self.alerts, self._written)
         self.retention = retention
         self.offences = offences
-        self._watch = Watch(engine, self.alerts, offences, genesis.prefix)
+        self._watch = Watch(engine, self.alerts, offences, genesis.prefix, retention.final_height)
         self.producer: Producer | None = None
         self.step_taken: Callable[[Progress], None] = lambda progress: None
         """Told of each step once it is written, so that others hear of it."""

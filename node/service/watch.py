@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from node.consensus.engine import Engine
 from node.consensus.finality import SILENT_BLOCKS
@@ -35,11 +36,21 @@ _CHOICES = (
 )
 
 
+class _Base(NamedTuple):
+    """A block that is final: height, slot and blue score."""
+
+    height: int
+    slot: int
+    score: int
+
+
 class Watch:
     """Raises and takes back the alerts of a node. `look` is cheap while all is well."""
 
-    def __init__(self, engine: Engine, alerts: Alerts, offences: Offences, prefix: str) -> None:
+    def __init__(self, engine: Engine, alerts: Alerts, offences: Offences, prefix: str, final_height: int = 0) -> None:
+        """`final_height` is the stored one: a chain that began from a snapshot has what makes it final yet to hear."""
         self._engine = engine
+        self._final_height = final_height
         self._alerts = alerts
         self._offences = offences
         self._prefix = prefix
@@ -59,27 +70,35 @@ class Watch:
             self._final, self._waiting_since = engine.final, None
         self._show_offences(own)
         self._show_conflict()
-        busy = engine.busy_height > self._final.height
+        base = self._base()
+        busy = engine.busy_height > base.height
         if not busy:
             self._waiting_since = None
         elif self._waiting_since is None:
             self._waiting_since = slot
-        blocks = self._has_passed_checkpoints(slot)
+        blocks = self._has_passed_checkpoints(slot, base)
         since = self._waiting_since
         if blocks or (since is not None and slot - since >= self._patience_slots):
-            self._show_still(slot, self._final.checkpoint.slot if blocks or since is None else since)
+            self._show_still(slot, base.slot if blocks or since is None else since, base.height)
             return self._show_silence(slot)
         for code in (_STILL, _AHEAD, _SILENCE):
             self._alerts.clear(code)
         return None if since is None else since + self._patience_slots
 
-    def _has_passed_checkpoints(self, slot: int) -> bool:
+    def _base(self) -> _Base:
+        """The newest block that is known to be final."""
+        final, block = self._final, self._engine.chain.at.get(self._final_height)
+        if block is not None and block.height > final.height:
+            return _Base(block.height, block.slot, block.coloured.score)
+        return _Base(final.height, final.checkpoint.slot, final.score)
+
+    def _has_passed_checkpoints(self, slot: int, base: _Base) -> bool:
         """Whether blocks enough were made to make something final."""
-        engine, final = self._engine, self._final
-        if engine.chain.tip.coloured.score - final.score >= self._patience_score:
+        engine = self._engine
+        if engine.chain.tip.coloured.score - base.score >= self._patience_score:
             return True
-        half = final.checkpoint.slot + engine.parameters.silence_slots // 2
-        return slot >= half and engine.tip.height - final.height >= _STILL_BLOCKS
+        half = base.slot + engine.parameters.silence_slots // 2
+        return slot >= half and engine.tip.height - base.height >= _STILL_BLOCKS
 
     # -- offences -------------------------------------------------------------------------------------------------
 
@@ -123,9 +142,9 @@ class Watch:
                 "payment for settled.",
             )
 
-    def _show_still(self, slot: int, since: int) -> None:
-        engine, final = self._engine, self._final
-        last = f"checkpoint {final.number} (block {final.height})" if final.number else "the genesis"
+    def _show_still(self, slot: int, since: int, height: int) -> None:
+        engine = self._engine
+        last = f"block {height}" if height else "the genesis"
         if engine.tip.slot + self._patience_slots < slot:
             said = f"and no block has come after block {engine.tip.height}."
         else:

@@ -166,7 +166,7 @@ async def test_finality_that_stands_still_is_told_with_who_was_heard(town: Town)
             await told(town, node, 2, SILENT)
             said = standing(node, "finality_still")
             assert said.level == "warning"
-            assert f"since checkpoint {node.engine.final.number}" in said.message
+            assert f"since block {node.engine.final.height}," in said.message
             assert "of 4 validators" in said.message
             assert "It takes more than two thirds" in said.message
             assert said.since_ms == node.engine.slots.begins_ms(node.engine.final.checkpoint.slot)
