@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 WIDTH, MOST_WIDTH = 78, 110
 """Columns of the drawing in a file or a pipe, and at most in a terminal."""
+_TABLE_WIDTH = 100
+"""In a terminal narrower than that, addresses and ids in tables are shortened."""
 _EMPTY = "There is no block yet. A block is made as soon as there is something to put into it."
 
 
@@ -273,6 +275,8 @@ def _finality_lines(view: FinalityView, network: NetworkInfo) -> list[str]:
     from nexus_tui.drawing.facts import lag_words, percent
     from nexus_tui.drawing.words import rule_reason
 
+    narrow = _is_terminal() and shutil.get_terminal_size().columns < _TABLE_WIDTH
+    digits = 8 if narrow else 16
     if not view.checkpoints and view.final is None:
         return ["Nothing is final yet: the first checkpoint comes after some blocks."]
     lines = fields(
@@ -284,7 +288,8 @@ def _finality_lines(view: FinalityView, network: NetworkInfo) -> list[str]:
         )
     )
     if view.checkpoints:
-        lines += ["", *table((_checkpoint_row(each) for each in view.checkpoints), right=frozenset({0, 1, 3}))]
+        rows = [_checkpoint_row(each, digits) for each in view.checkpoints]
+        lines += ["", *table(rows, right=frozenset({0, 1, 3}))]
         newest = view.checkpoints[0]
         if reason := rule_reason(newest):
             lines += ["", *_wrapped(reason.split(), WIDTH, " ")]
@@ -296,7 +301,9 @@ def _finality_lines(view: FinalityView, network: NetworkInfo) -> list[str]:
                 right=frozenset({1}),
             )
     if view.validators:
-        lines += ["", *table((_validator_row(each, network.hrp) for each in view.validators), right=frozenset({2, 3}))]
+        names = [_name_of(each, network.hrp, narrow) for each in view.validators]
+        rows = [(name, *_validator_row(each)) for name, each in zip(names, view.validators, strict=True)]
+        lines += ["", *table(rows, right=frozenset({2, 3}))]
     return lines
 
 
@@ -307,27 +314,30 @@ def _position(view: CheckpointView | None) -> str:
     return f"{height}checkpoint {view.number}, {view.block.hex()[:16]}"
 
 
-def _checkpoint_row(view: CheckpointView) -> tuple[str, ...]:
+def _checkpoint_row(view: CheckpointView, digits: int) -> tuple[str, ...]:
     from nexus_tui.drawing.facts import counted, percent
     from nexus_tui.drawing.words import rule_words, votes_are_gone
 
     height = "" if view.height is None else str(view.height)
     if not view.number:
-        return ("0", height, "final", "", "", "genesis", view.block.hex()[:16])
+        return ("0", height, "final", "", "", "genesis", view.block.hex()[:digits])
     how = rule_words(view)
     voted, voters = f"{percent(view.stake_voted, view.stake_total)} of stake", counted(view.voters, "voter")
     if votes_are_gone(view):
         voted, voters = "votes not kept", ""
-    return (str(view.number), height, view.status, voted, voters, how, view.block.hex()[:16])
+    return (str(view.number), height, view.status, voted, voters, how, view.block.hex()[:digits])
 
 
-def _validator_row(view: ValidatorView, prefix: str) -> tuple[str, ...]:
-    from nexus_tui.format import address_text
+def _name_of(view: ValidatorView, prefix: str, narrow: bool) -> str:
+    from nexus_tui.format import address_text, short
 
+    address = address_text(view.id, prefix)
+    return foreign(view.name) or (short(address) if narrow else address)
+
+
+def _validator_row(view: ValidatorView) -> tuple[str, ...]:
     vote = "no vote" if view.last_vote is None else f"voted for {view.last_vote}"
-    name = foreign(view.name) or address_text(view.id, prefix)
     return (
-        name,
         foreign(view.region),
         nxt(view.stake),
         f"{view.blocks} blocks",

@@ -39,29 +39,44 @@ def inspector_rows(view: DagBlockView, prefix: str, marks: Marks, colours: Conta
 
 
 class BlockDialog(Dialog[bytes]):
-    """Gives the selected parent's id when the person goes on there."""
+    """Gives the selected parent's id when the person goes on there. `brief`: first the gist, all digits on demand."""
 
     AUTO_FOCUS = "#scroll"
     scrolls = True
+    CSS = """
+    BlockDialog.-narrow .buttons Button { min-width: 5; padding: 1 0; }
+    BlockDialog.-narrow.-short .buttons Button { padding: 0; }
+    """
 
-    def __init__(self, view: DagBlockView, prefix: str) -> None:
+    def __init__(self, view: DagBlockView, prefix: str, *, brief: bool) -> None:
         super().__init__()
-        self._view, self._prefix = view, prefix
+        self._view, self._prefix, self._brief = view, prefix, brief
         block = view.summary
         name = f"Block {block.height:,}" if block.height is not None else "Block"
         self.title_text = f"{name} in {sanitize(block.region, 12)}"  # type: ignore[misc]
 
     def body(self) -> ComposeResult:
         """See `Dialog.body`."""
-        marks = choose(self.nexus.glyphs.ascii)
-        yield Facts(inspector_rows(self._view, self._prefix, marks, self.nexus.theme_variables, brief=False))
+        yield Facts(self._rows())
 
     def buttons(self) -> ComposeResult:
         """See `Dialog.buttons`."""
         yield Button("Close", id="cancel")
+        if self._brief:
+            yield Button("Digits", id="digits")
         yield Button("Copy id", id="copy")
         if self._view.summary.parents:
             yield Button("Parent", id="parent")
+
+    def _rows(self) -> Rows:
+        marks = choose(self.nexus.glyphs.ascii)
+        return inspector_rows(self._view, self._prefix, marks, self.nexus.theme_variables, brief=self._brief)
+
+    @on(Button.Pressed, "#digits")
+    def _turn(self) -> None:
+        """All digits, or the gist again."""
+        self._brief = not self._brief
+        self.query_one(Facts).set_rows(self._rows())
 
     @on(Button.Pressed, "#copy")
     def _copy(self) -> None:

@@ -287,7 +287,9 @@ class DagScreen(MainScreen):
         if view is None:
             raise Refused("unknown_block", "This node does not keep that block any more.")
         assert self.nexus.live is not None
-        parent = await self.nexus.push_screen_wait(BlockDialog(view, self.nexus.live.prefix))
+        # beside the drawing the gist is in sight already; on a phone it is what one wants to see first
+        dialog = BlockDialog(view, self.nexus.live.prefix, brief=self.has_class("-narrow"))
+        parent = await self.nexus.push_screen_wait(dialog)
         if parent is not None:
             await self._go_to(parent)
 

@@ -201,6 +201,15 @@ def test_finality_says_who_was_asked(nexus: Run, node: Node, rule: str, absent: 
     assert ("stake alone" in text, "stake and regions" in text) == (rule != "regions", rule == "regions")
 
 
+def test_finality_fits_a_terminal_of_80_columns(nexus: Run, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = nexus("dag", "finality").out
+    monkeypatch.setattr("nexus_tui.cli.dag._is_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    narrow = nexus("dag", "finality").out
+    assert max(map(len, narrow.splitlines())) <= 80 < max(map(len, whole.splitlines()))
+    assert len(narrow.splitlines()) == len(whole.splitlines())
+
+
 def test_export_goes_to_standard_output_or_to_a_new_file(nexus: Run, node: Node, tmp_path: Path) -> None:
     blocks = node.dag_now.blocks()
     assert nexus("dag", "export", "--format", "dot").out.count(" -> ") == sum(len(block.parents) for block in blocks)
