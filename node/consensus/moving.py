@@ -39,7 +39,7 @@ class Moving:
         disqualified, or final blocks would have to be undone; the state is at a lawful block then."""
         path: list[DagBlock] = []
         for item in self._known.selected(target):
-            if item.height <= chain.tip.height and self._known.on_chain(item, chain.tip):
+            if self._known.main.get(item.height) is item:
                 fork = item
                 break
             path.append(item)

@@ -109,7 +109,7 @@ class SelectedChain:
 
     def can_undo_to(self, height: int) -> bool:
         """Whether every block above `height` can be taken back."""
-        return all(number in self._undo for number in range(height + 1, self.tip.height + 1))
+        return height >= self.tip.height or height + 1 in self._undo  # they are kept from the tip down without a gap
 
     def forget(self, below: int) -> None:
         """Blocks up to height `below` are final and never taken back."""

@@ -6,8 +6,10 @@ chain has a current and a next one and turns them at the first block of an epoch
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from functools import cached_property
+from itertools import accumulate
 from typing import cast
 
 from node.encoding.canonical import Value, pack
@@ -26,7 +28,8 @@ class Table:
     def __init__(self, seed: bytes, validators: tuple[Validator, ...]) -> None:
         self.seed = seed
         self.validators = validators
-        self.total_stake = sum(item.stake for item in validators)
+        self._ends = list(accumulate(item.stake for item in validators))  # where each one's share of the stake ends
+        self.total_stake = self._ends[-1] if validators else 0
         self.regions = assign_regions(seed, validators)
         self._by_id = {item.id: item for item in validators}
         self._drawn: dict[tuple[int, int], bytes] = {}
@@ -51,11 +54,7 @@ class Table:
             return found
         lot = tagged_hash(b"nexus/leader", self.seed, slot.to_bytes(8), bytes((seat,)))
         # 256 bits modulo the stake: the bias is below 2⁻²⁰⁰.
-        point = int.from_bytes(lot) % self.total_stake
-        for item in self.validators:
-            if point < item.stake:
-                break
-            point -= item.stake
+        item = self.validators[bisect_right(self._ends, int.from_bytes(lot) % self.total_stake)]
         if len(self._drawn) >= _MEMORY:
             self._drawn.clear()
         self._drawn[slot, seat] = item.id

@@ -75,7 +75,7 @@ class Vote(NamedTuple):
 class VoteVerdicts:
     """Remembers which votes were found to be signed by a key, so that each is checked once."""
 
-    def __init__(self, kept: int = 1 << 15) -> None:
+    def __init__(self, kept: int = 1 << 13) -> None:
         self._good: OrderedDict[tuple[bytes, Vote], None] = OrderedDict()
         self._kept = kept
 
