@@ -7,7 +7,7 @@ not known yet wait in a bounded place. Two votes of one validator that contradic
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from typing import NamedTuple
 
 from node.consensus.finality import Checkpoint, Link, Target
@@ -62,6 +62,7 @@ class Ballots:
         self.highest: dict[bytes, int] = {}
         """The highest target that each validator voted for."""
         self._cast: dict[bytes, list[tuple[Vote, tuple[bytes, bytes]]]] = {}
+        self._reached: dict[bytes, tuple[int, int]] = {}  # the highest source and target that each voted for
 
     def add_target(self, target: Target) -> None:
         """A checkpoint came to be known: count the votes that waited for it."""
@@ -92,7 +93,7 @@ class Ballots:
         self.highest[vote.voter] = max(vote.target, before)
         self.new_voice = self.new_voice or before <= self.final.number < vote.target
         self._look_for_offence(vote, source, target)
-        self._conclude()
+        self._conclude({vote.link: self.links[vote.link]})
         return True
 
     def forget_blocks(self, gone: Container[bytes]) -> None:
@@ -101,11 +102,13 @@ class Ballots:
         self.links = {link: votes for link, votes in self.links.items() if all(name in self.targets for name in link)}
         self._finals = [item for item in self._finals if item.checkpoint.block not in gone]
 
-    def _conclude(self) -> None:
+    def _conclude(self, links: Mapping[tuple[bytes, bytes], Mapping[bytes, Vote]]) -> None:
+        """Draw what follows from these links, of which votes are new; then from any, since more may count now."""
         while self.conflict is None:
-            found = self._views.conclusion(self.links, self.targets, self.justified, self.final.number)
+            found = self._views.conclusion(links, self.targets, self.justified, self.final.number)
             if found is None:
                 break
+            links = self.links
             source, target, finalises = found
             link = link_of(source, target, self.links[source.hash, target.hash])
             if self._contradicts(source if finalises else None, target):
@@ -138,7 +141,8 @@ class Ballots:
     def _forget(self) -> None:
         """Drop what lies far below the final checkpoint."""
         low = self.final.number - LOOK_BACK
-        if all(target.number >= low for target in self.targets.values()):
+        known = (target.number for target in self.targets.values())
+        if all(number >= low for number in (*self.justified.values(), *known)):
             return
         self.targets = {name: target for name, target in self.targets.items() if target.number >= low}
         self.justified = {name: number for name, number in self.justified.items() if number >= low}
@@ -154,7 +158,10 @@ class Ballots:
     def _look_for_offence(self, vote: Vote, source: Target, target: Target) -> None:
         headers = self._header_of(source.checkpoint.block), self._header_of(target.checkpoint.block)
         cast = self._cast.setdefault(vote.voter, [])
-        for other, theirs in cast:
+        reached = self._reached.get(vote.voter, (0, 0))
+        self._reached[vote.voter] = max(reached[0], vote.source), max(reached[1], vote.target)
+        goes_on = vote.source >= reached[0] and vote.target > reached[1]  # that contradicts nothing said before
+        for other, theirs in () if goes_on else cast:
             if (name := conflict(vote, other)) and not any(item.validator == vote.voter for item in self.evidence):
                 proof = (vote.encoded(), *headers, other.encoded(), *theirs)
                 self.evidence.append(Evidence(_OFFENCES[name], vote.voter, proof))

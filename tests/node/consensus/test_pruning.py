@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from node.consensus.ballots import LOOK_BACK
 from node.consensus.blocks import Block
 from node.consensus.dagblocks import DagBlock, Progress
 from node.consensus.engine import Engine
@@ -211,6 +212,9 @@ def test_pruning_keeps_memory_flat() -> None:
             assert engine.active_sets.keys() <= engine.blocks.keys()
     assert max(sizes[len(sizes) // 2 :]) < 220
     assert node.pruned > 100
+    ballots = node.engine.ballots
+    assert ballots.final.number > LOOK_BACK, "else nothing had to be forgotten"
+    assert min(ballots.justified.values()) >= ballots.final.number - LOOK_BACK
 
 
 def test_the_root_and_the_base_lie_a_merge_depth_apart() -> None:
