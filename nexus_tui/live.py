@@ -70,13 +70,18 @@ class View:
 
     @property
     def total(self) -> int:
-        """Units of all accounts of the wallet that have their key in it."""
-        return sum(line.view.balance for line in self.lines if line.view is not None and line.account.can_sign)
+        """Units of the `counted` accounts."""
+        return sum(line.view.balance for line in self.counted if line.view is not None)
+
+    @property
+    def counted(self) -> tuple[Line, ...]:
+        """The accounts that have their key in the wallet; all of a wallet that only watches."""
+        return tuple(line for line in self.lines if line.account.can_sign) or self.lines
 
     @property
     def pending(self) -> int:
         """Units on their way in, less those on their way out."""
-        views = [line.view for line in self.lines if line.view is not None and line.account.can_sign]
+        views = [line.view for line in self.counted if line.view is not None]
         return sum(view.pending_in - view.pending_out for view in views)
 
 

@@ -80,7 +80,10 @@ def balance(
     account: AccountName = None,
     wallet: WalletName = None,
 ) -> None:
-    """Show what the accounts own; needs no passphrase. Without a running node it reads the profile's files."""
+    """Show what the accounts own; needs no passphrase. Without a running node it reads the profile's files.
+
+    The total leaves watched accounts out, since this wallet cannot spend them, unless it only watches.
+    """
     import asyncio
 
     session = session_of(context)
@@ -100,8 +103,10 @@ def balance(
                 "nonce": view.nonce,
             }
         )
-        rows.append((foreign(item.label), nxt(view.balance), _pending(view)))
-    total = sum(view.balance for view in views)
+        remarks = ("" if item.can_sign else "watched", _pending(view))
+        rows.append((foreign(item.label), nxt(view.balance), ", ".join(filter(None, remarks))))
+    own = account is None and any(item.can_sign for item in chosen)
+    total = sum(view.balance for item, view in zip(chosen, views, strict=True) if item.can_sign or not own)
     if len(rows) > 1:
         rows.append(("Total", nxt(total), ""))
     session.done(

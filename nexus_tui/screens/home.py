@@ -110,7 +110,7 @@ class HomeScreen(MainScreen):
         shown = "" if not known else "----" if self.nexus.amounts_hidden else amount
         if digits.value != shown:
             digits.update(shown)
-        count = sum(line.account.can_sign for line in view.lines)
+        count = len(view.counted)
         unit = "" if not known else "NXT" if count == 1 else f"NXT in {count} accounts"
         self.query_one("#balance-line", Line).show(f"{amount} {unit}".strip())
         self.query_one("#balance-unit", Line).show(unit)

@@ -95,6 +95,12 @@ def test_watched_accounts_come_and_go(nexus: Run, solo: Path) -> None:
     other = nexus("wallet", "create", "other", "--json").document["address"]
     watched = nexus("wallet", "watch", other, "--label", "Theirs", "--json").document
     assert watched["can_sign"] is False
+    nexus("wallet", "send", other, "7", "--yes")
+    balance = nexus("wallet", "balance", "--json").document
+    *own, theirs = (int(each["balance"]["units"]) for each in balance["accounts"])
+    assert (theirs, int(balance["total"]["units"])) == (700_000_000, sum(own))
+    assert "watched" in nexus("wallet", "balance").out
+    assert nexus("wallet", "balance", "-a", "Theirs", "--json").document["total"]["nxt"] == "7"
     assert nexus("wallet", "sign", "x", "-a", "Theirs", "--json").error["code"] == "watch_only"
     assert nexus("wallet", "watch", other, "--remove", "--json").document["removed"] == other
     assert nexus("wallet", "watch", "Main", "--remove", "--json").error["code"] == "own_account"
