@@ -1,6 +1,7 @@
-"""Makes `fake_network` importable by name."""
+"""Makes `fake_network` and `linked` importable by name."""
 
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent / "protocol"))
