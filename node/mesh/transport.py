@@ -81,11 +81,12 @@ class Transport:
                 connection = await _dial(host, port)
             await self._secure(link, connection, server=False)
             await self._greeted(link)
-        except BaseException as error:
+        except (LinkError, OSError) as error:
             link.abort("cancelled", "The attempt was given up.")
-            if (failure := _failure(error, host, port)) is None:
-                raise
-            raise failure from None
+            raise _failure(error, host, port) from None
+        except BaseException:
+            link.abort("cancelled", "The attempt was given up.")
+            raise
         return link
 
     async def listen(
@@ -250,8 +251,8 @@ async def _dial(host: str, port: int) -> socket.socket:
     raise failure or OSError("the name has no address")
 
 
-def _failure(error: BaseException, host: str, port: int) -> LinkError | None:
-    """What went wrong with an attempt, for people; None for what is no matter of the network."""
+def _failure(error: LinkError | OSError, host: str, port: int) -> LinkError:
+    """What went wrong with an attempt, for people."""
     place = f"{host} port {port}"
     if isinstance(error, LinkError):
         return error
@@ -259,9 +260,7 @@ def _failure(error: BaseException, host: str, port: int) -> LinkError | None:
         return LinkError("timeout", f"Nothing answered in time at {place}.")
     if isinstance(error, ConnectionAbortedError | ConnectionResetError | ssl.SSLError):
         return LinkError("tls_failed", f"What answers at {place} is no node of this mesh, or it closed: {error}.")
-    if isinstance(error, OSError):
-        return LinkError("unreachable", f"{place} cannot be reached: {error.strerror or error}.")
-    return None
+    return LinkError("unreachable", f"{place} cannot be reached: {error.strerror or error}.")
 
 
 def _bound(hosts: Sequence[str], port: int, tries: int) -> tuple[list[socket.socket], int]:
