@@ -97,7 +97,9 @@ class SettingsScreen(MainScreen):
         """See `MainScreen.show`."""
         title, _ = SECTIONS[self._section]
         self.query_one("#heading", Line).show(title.upper())
-        self.query_one("#facts", Facts).set_rows(self._rows(view), 7 if self._section == "keys" else NAME_WIDTH)
+        rows = self._rows(view)
+        keys = min(max(len(name) for name, _ in rows) + 1, 16)  # several keys may stand before a command
+        self.query_one("#facts", Facts).set_rows(rows, keys if self._section == "keys" else NAME_WIDTH)
         self.query_one("#hint-pane", Line).show(HINTS[self._section])
         self.set_class(self._section == "look", "-look")
 
