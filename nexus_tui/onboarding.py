@@ -91,6 +91,7 @@ def create_profile_and_wallet(
 
     if choice.preset not in ("solo", "create", DEMO_PRESET):
         raise UsageError("bad_network", f"{choice.preset!r} is no network that can be made here.")
+    check_name(choice.name)
     with new_profile(profile) as aside:
         report("Making the wallet; its lock is tuned to this device")
         store = WalletStore(aside.wallets, TEST_PREFIX)
@@ -107,6 +108,14 @@ def create_profile_and_wallet(
         report("Making the network: genesis and validator key")
         network = make_network(aside, choice, owner.address)
     return OnboardingResult(profile_paths(profile), network, wallet, address, recovery_words)
+
+
+def check_name(name: str | None) -> None:
+    """Raises Refused (bad_network_name) for what no network can be called; None is the preset's own name."""
+    from node.encoding.names import NETWORK_NAME_RULE, is_network_name
+
+    if name is not None and not is_network_name(name):
+        raise Refused("bad_network_name", NETWORK_NAME_RULE, hint="Choose another name; nothing was made.")
 
 
 def check_invitation(text: str) -> str:

@@ -22,12 +22,18 @@ if TYPE_CHECKING:
 def init(
     context: typer.Context,
     network: Annotated[
-        str | None, typer.Option("--network", help="solo (on this device alone), create (others may join) or join.")
+        str | None,
+        typer.Option(
+            "--network",
+            metavar="solo|create|join",
+            help="solo (on this device alone), create (others may join) or join.",
+        ),
     ] = None,
     invite: Annotated[str | None, typer.Option("--invite", metavar="URI", help="The invitation, for join.")] = None,
-    name: Annotated[str | None, typer.Option("--name", help="The network's name, for create.")] = None,
+    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="The network's name, for create.")] = None,
     start_ms: Annotated[
-        int | None, typer.Option("--start-ms", help="Unix time in ms at which the network starts; now if not given.")
+        int | None,
+        typer.Option("--start-ms", metavar="MS", help="Unix time in ms at which the network starts; now if not given."),
     ] = None,
     allocation: Annotated[
         list[str] | None,
@@ -45,7 +51,7 @@ def init(
     With --yes nothing is asked; the passphrase then comes from --passphrase-fd, --passphrase-command or
     NEXUS_PASSPHRASE. Recovery words are printed only with --show-words.
     """
-    from nexus_tui.onboarding import NETWORKS, NetworkChoice, create_profile_and_wallet
+    from nexus_tui.onboarding import NETWORKS, NetworkChoice, check_name, create_profile_and_wallet
     from node.profile.paths import ProfileError, profile_paths
 
     session = session_of(context)
@@ -61,6 +67,7 @@ def init(
             f"The profile {profile!r} exists already; nothing was changed.",
             hint="Another one: nexus init --profile NAME",
         )
+    check_name(name)
     choice = NetworkChoice(network, name, start_ms, tuple(_allocation(text) for text in allocation or ()))
     confirm((f"This makes the profile {profile!r} with a network {network!r} and a new wallet.",), yes, "nexus init")
     words = ask_words("Recovery words: ") if restore else None

@@ -19,7 +19,7 @@ from textual.screen import Screen
 from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from nexus_tui.onboarding import NetworkChoice, check_invitation
+from nexus_tui.onboarding import NetworkChoice, check_invitation, check_name
 from nexus_tui.sanitize import text
 from nexus_tui.widgets.fields import Field, SecretField, WordsField
 from nexus_tui.widgets.line import Line
@@ -335,7 +335,11 @@ class WizardScreen(Screen[None]):
                 "$warning",
             )
             return
+        check_name(self._network_name())
         self._turn("wallet")
+
+    def _network_name(self) -> str | None:
+        return (self.query_one("#network-name", Field).value.strip() or None) if self._preset == "create" else None
 
     def _leave_wallet(self) -> None:
         from wallet import words
@@ -407,8 +411,7 @@ class WizardScreen(Screen[None]):
         onboarding = self.nexus.onboarding
         assert onboarding is not None
         assert self._words is not None
-        name = self.query_one("#network-name", Field).value.strip() or None
-        choice = NetworkChoice(self._preset, name if self._preset == "create" else None)
+        choice = NetworkChoice(self._preset, self._network_name())
 
         def report(step: str) -> None:
             self.app.call_from_thread(self._say, f"{step} …", "$muted")

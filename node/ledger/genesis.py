@@ -15,6 +15,7 @@ from node.encoding.address import MAIN_PREFIX, TEST_PREFIX, Address, AddressErro
 from node.encoding.amounts import SUPPLY, UNITS_PER_NXT, exact_amount
 from node.encoding.canonical import EncodingError, Value, decode, encode
 from node.encoding.hashing import tagged_hash
+from node.encoding.names import NETWORK_NAME_RULE, is_network_name
 from node.ledger import bank, pools, staking
 from node.ledger.parameters import PRESETS, ParameterError, Parameters
 from node.ledger.staking import Validator
@@ -25,7 +26,6 @@ MIN_STAKE = 1_000 * UNITS_PER_NXT
 MAX_VALIDATORS = 60
 MAX_ALLOCATIONS = 10_000
 MAX_GENESIS = 1 << 20
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?", re.ASCII)
 _LABEL = re.compile(
     r"[^\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]{0,64}"
 )
@@ -70,8 +70,8 @@ class Genesis:
     validators: tuple[Founder, ...]
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
-            raise GenesisError("A network's name is 1 to 32 of a-z, 0-9 and '-', not '-' at an end.")
+        if not is_network_name(self.name):
+            raise GenesisError(NETWORK_NAME_RULE)
         if self.preset not in PRESETS:
             raise GenesisError(f"The preset {self.preset!r} is not known; there are {', '.join(PRESETS)}.")
         if self.prefix != (MAIN_PREFIX if self.preset == "main" else TEST_PREFIX):

@@ -152,7 +152,9 @@ async def test_restore_names_the_wrong_word(wizard: Any, until: Any) -> None:
 
 async def test_create_gives_the_network_a_name(wizard: Any, until: Any) -> None:
     app, pilot, maker = wizard
-    await pilot.press("down", "enter", *"family", "enter", "down", "down", "enter")
+    await pilot.press("down", "enter", *"Our", "enter")
+    assert "a-z" in said(app)  # at once, not after words and passphrase
+    await pilot.press(*["backspace"] * 3, *"family", "enter", "down", "down", "enter")
     app.screen.query_one("#old-words").value = "abandon " * 11 + "about"
     await pilot.press("enter")
     await give(app, pilot, PASSPHRASE, PASSPHRASE)

@@ -121,7 +121,7 @@ def test_a_genesis_of_the_same_choices_is_the_same(nexus: Run, home: Path) -> No
         (("--network", "create", "--allocation", f"{ADDRESS}=0"), 1, "bad_amount"),
         (("--network", "create", "--allocation", f"{ADDRESS}x=5"), 1, "bad_address"),
         (("--network", "create", "--allocation", f"{ADDRESS}=900000"), 1, "bad_genesis"),
-        (("--network", "create", "--name", "Bad Name"), 1, "bad_genesis"),
+        (("--network", "create", "--name", "Bad Name"), 1, "bad_network_name"),
         (("--network", "moon"), 2, "bad_network"),
         (("--network", "solo", "--invite", "nexus://join"), 2, "usage"),
         (("--network", "solo", "--words", "13"), 1, "bad_word_count"),
