@@ -20,7 +20,7 @@ from node.profile.paths import ProfilePaths
 from node.service.clock import system_clock
 from node.service.core import BUSY, FINAL_HEIGHT
 from node.service.founding import write_genesis
-from node.service.restoring import ADOPTED, BASE, ROOT, VIEW, final_height_of, stored_engine
+from node.service.restoring import ADOPTED, BASE, ROOT, VIEW, final_height_of, read_engine, stored_engine
 from node.service.verify import verify_file
 from node.storage.chain import ChainDatabase
 from node.storage.faults import other_network, translated
@@ -138,6 +138,10 @@ def adopt_snapshot(chain_db: Path, genesis: Genesis, source: Path, trusted: byte
         if not report.ok:
             wrong = next(check for check in report.checks if not check.ok)
             raise _unusable(source, f"{wrong.name}: {wrong.detail}")
+        try:
+            read_engine(draft, genesis)  # as the next start will
+        except Damaged as error:
+            raise _unusable(source, f"no node could start from it ({error.message})") from None
         os.replace(draft, chain_db)
         sync_folder(chain_db.parent)
     finally:

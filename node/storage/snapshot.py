@@ -40,6 +40,7 @@ from node.storage.writing import SET_STATE, SET_WAVE, state_rows
 _MAGIC = b"nexus state snapshot 1\n"
 _LENGTH = struct.Struct(">I")
 _MAX_FRAME = 1 << 30
+_MAX_COUNT = 1 << 63
 _GONE = 0
 
 
@@ -267,6 +268,8 @@ class SnapshotFile:
             raise self.refusal("its head is malformed")
         if value[1] != RULE_VERSION:
             raise self.refusal(f"it follows rule version {value[1]!r}, this program version {RULE_VERSION}")
+        if not _fit(value):
+            raise self.refusal("a number in its head is out of bounds")
         chain, votes = cast("tuple[tuple[Value, ...], tuple[Value, ...]]", value[10:])
         if any(type(row) is not tuple or tuple(map(type, row)) != (int, int, int, bytes) for row in chain):
             raise self.refusal("its head is malformed")
@@ -283,10 +286,19 @@ class SnapshotFile:
         )
 
 
+def _fit(value: Value) -> bool:
+    """Whether all numbers in a value are counts that the database can hold."""
+    if type(value) is tuple:
+        return all(_fit(item) for item in value)
+    return type(value) is not int or 0 <= value < _MAX_COUNT
+
+
 def _block_of(value: Value) -> tuple[DagRow, int]:
     shape = (int, int, int, int, int, int, bytes, bytes, tuple, tuple, tuple, tuple, int, int)
     if type(value) is not tuple or tuple(map(type, value)) != shape:
         raise ValueError("its fields are not those of a block")
+    if not _fit(value):
+        raise ValueError("a number in it is out of bounds")
     index, slot, height, merged, blue, disqualified, header, body, parents, blues, reds, sizes, score, work = value
     groups = cast("tuple[tuple[int, ...], ...]", (parents, blues, reds))
     if any(type(number) is not int for group in groups for number in group):
@@ -323,28 +335,31 @@ def write_snapshot(
     `identify` gives a block's id and its numbers of transactions and votes. What the chain accepted before is no part
     of a snapshot: the history begins here.
     """
-    for name, value in meta.items():
-        database.write_meta(connection, name, value)
-    for row, size in source.blocks():
-        try:
-            block_id, transactions, votes = identify(row)
-        except ValueError as error:
-            raise source.refusal(f"a block in it cannot be read ({error})") from None
-        values = (row.index, block_id, row.slot, row.height, 1, row.merged, row.blue, row.disqualified, 0)
-        blob = row.colouring.encode(row.index)
-        connection.execute(
-            "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*values, transactions, votes, size, blob, row.header),
+    try:
+        for name, value in meta.items():
+            database.write_meta(connection, name, value)
+        for row, size in source.blocks():
+            try:
+                block_id, transactions, votes = identify(row)
+            except ValueError as error:
+                raise source.refusal(f"a block in it cannot be read ({error})") from None
+            values = (row.index, block_id, row.slot, row.height, 1, row.merged, row.blue, row.disqualified, 0)
+            blob = row.colouring.encode(row.index)
+            connection.execute(
+                "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*values, transactions, votes, size, blob, row.header),
+            )
+            if row.body is not None:
+                connection.execute("INSERT INTO bodies VALUES (?, ?, ?)", (row.index, row.slot, row.body))
+        connection.executemany(
+            "INSERT INTO chain VALUES (?, ?, ?, 0, 0, 0, 1, ?)",
+            ((height, index, epoch, active or None) for height, index, epoch, active in source.head.chain),
         )
-        if row.body is not None:
-            connection.execute("INSERT INTO bodies VALUES (?, ?, ?)", (row.index, row.slot, row.body))
-    connection.executemany(
-        "INSERT INTO chain VALUES (?, ?, ?, 0, 0, 0, 1, ?)",
-        ((height, index, epoch, active or None) for height, index, epoch, active in source.head.chain),
-    )
-    connection.executemany("INSERT INTO votes VALUES (?, ?, ?)", source.head.votes)
-    _write_buckets(connection, source.buckets())
-    connection.executemany(SET_WAVE, ((bucket, source.waves[bucket]) for bucket in range(BUCKETS)))
+        connection.executemany("INSERT INTO votes VALUES (?, ?, ?)", source.head.votes)
+        _write_buckets(connection, source.buckets())
+        connection.executemany(SET_WAVE, ((bucket, source.waves[bucket]) for bucket in range(BUCKETS)))
+    except sqlite3.IntegrityError as error:
+        raise source.refusal(f"two of its entries are one ({error})") from None
 
 
 def _write_buckets(connection: sqlite3.Connection, buckets: Iterable[tuple[int, tuple[StateRow, ...]]]) -> None:
