@@ -127,9 +127,9 @@ def _cryptography() -> Iterator[Finding]:
     except (ImportError, UnsupportedAlgorithm, AttributeError):
         yield Finding("ML-DSA-65", PROBLEM, f"not in {library}: this node could not validate", upgrade)
     try:
-        from cryptography.hazmat.primitives import hpke
+        from cryptography.hazmat.primitives import hpke  # noqa: F401
 
-        yield Finding("HPKE", OK, f"there ({len(hpke.__all__) if hasattr(hpke, '__all__') else 'all'} names)")
+        yield Finding("HPKE", OK, "works")
     except ImportError:
         yield Finding("HPKE", PROBLEM, "not there: messages could not be sealed", upgrade)
     try:

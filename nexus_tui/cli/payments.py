@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nexus_tui.cli.session import Session
     from node.api.records import NetworkInfo, Output
     from wallet.payments import PaymentPlan
+    from wallet.requests import PaymentRequest
     from wallet.wallet import Wallet
 
 FAUCET_NXT = "100"
@@ -93,7 +94,7 @@ def outputs_to(
     from node.api.records import Output
     from node.encoding.amounts import parse_amount
     from wallet.payment_lists import read_payments_file
-    from wallet.requests import is_request, read_recipient
+    from wallet.requests import is_request
 
     contacts = session.contacts()
     if to_file is not None:
@@ -108,7 +109,7 @@ def outputs_to(
     if contact is not None:
         raw = contact.address
     else:
-        request = read_recipient(recipient, opened.prefix)
+        request = _read(recipient, opened.prefix)
         raw, memo = request.address.raw, request.memo
         if request.amount is not None:
             if amount_units not in (None, request.amount):
@@ -127,6 +128,17 @@ def outputs_to(
     if amount_units == 0:
         raise Refused("bad_amount", "An amount to send is at least one unit (0.00000001 NXT). Nothing was sent.")
     return (Output(raw, amount_units),), memo
+
+
+def _read(recipient: str, prefix: str) -> PaymentRequest:
+    from wallet.requests import read_recipient
+
+    try:
+        return read_recipient(recipient, prefix)
+    except Refused as error:
+        if len(recipient) < 40 and "1" not in recipient and ":" not in recipient:  # a name more likely than an address
+            raise Refused(error.code, error.message, "It is no contact's name either: nexus contact list") from None
+        raise
 
 
 def faucet(

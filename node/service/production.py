@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 
 from node.api.errors import NexusError, Refused
@@ -27,6 +28,11 @@ _LONGEST_SLEEP_S = 3_600.0
 _LOOK_AHEAD = 100_000  # slots searched for one that this validator leads
 
 _log = logging.getLogger("nexus.production")
+
+
+def exactly(time_ms: int) -> str:
+    """Date and minute of a Unix time, in UTC."""
+    return time.strftime("%Y-%m-%d %H:%M", time.gmtime(time_ms // 1000))
 
 
 class Producer:
@@ -140,6 +146,15 @@ class Producer:
         """Whether blocks may be made by this clock; raises or clears the alerts that say otherwise."""
         engine, now = self._engine, self._clock()
         last = engine.slots.begins_ms(max(engine.tip.slot, self._record.slot, 0))
+        if now + _CLOCK_SLACK_MS < last and max(engine.tip.slot, self._record.slot) <= 0:
+            self._alerts.put(
+                "not_begun",
+                "warning",
+                f"This network begins on {exactly(last)} UTC. No blocks are made before; payments are kept.",
+                "If that is past, this device's date and time are wrong: set them.",
+            )
+            return False
+        self._alerts.clear("not_begun")
         if now + _CLOCK_SLACK_MS < last:
             days = (last - now) // 86_400_000
             self._alerts.put(

@@ -246,3 +246,9 @@ def test_a_network_of_several_validators_needs_a_running_node(
     result = nexus("wallet", "send", savings, "1", "--yes", "--json")
     assert (result.status, result.error["code"]) == (3, "no_node")
     assert "nexus node start" in result.error["hint"]
+
+
+def test_a_name_that_nobody_has_is_told_where_names_are(nexus: Run, solo: Path) -> None:
+    refused = nexus("wallet", "send", "Grandma", "1", "--yes", "--json").error
+    assert refused["code"] == "bad_address"
+    assert "nexus contact list" in refused["hint"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -231,6 +232,22 @@ async def test_numpy_is_left_out_from_the_first_start_on(place: Place) -> None:
 
 
 # -- time -------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_network_of_the_future_says_when_it_begins(tmp_path: Path) -> None:
+    place = Place(tmp_path / "later", started_ms_ago=-3 * DAY_MS)
+    payment = place.payer().pay(0, stranger(1), NXT)
+    async with place.node() as node:
+        await until(lambda: alert(node, "not_begun") is not None)
+        raised = alert(node, "not_begun")
+        assert raised is not None
+        assert time.strftime("%Y-%m-%d", time.gmtime(place.genesis.start_ms // 1000)) in raised.message
+        await node.submit(payment.raw)
+        assert node.engine.tip.height == 0
+    place.offset_ms = 3 * DAY_MS + 60_000
+    async with place.node() as node:
+        await confirmed(node, payment.txid)
+        assert alert(node, "not_begun") is None
 
 
 @pytest.mark.parametrize(("days", "code"), [(365, "clock_ahead"), (-365, "clock_behind")])
