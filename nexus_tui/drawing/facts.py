@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 MOST = 50
 """Entries of a list that are shown; how many more there are is said."""
 
-BRIEF, BRIEF_DIGITS = 8, 16
+BRIEF, BRIEF_DIGITS = 8, 12
 """Entries of a list and digits of a hash in a narrow pane."""
 
 Facts = list[tuple[str, str]]
@@ -55,7 +55,8 @@ def block_facts(view: DagBlockView, prefix: str, *, brief: bool = False) -> Fact
         ("Place", verdict(block)),
         ("Height", "none (off the selected chain)" if block.height is None else f"{block.height:,}"),
         ("Region", block.region),
-        ("Time", f"{exactly_when(block.time_ms)}, slot {block.slot}, seat {block.seat}, epoch {view.epoch}"),
+        ("Time", exactly_when(block.time_ms)),
+        ("Slot", f"{block.slot}, seat {block.seat}, epoch {view.epoch}"),
         ("Creator", short(address) if brief else address),
     ]
     rows += listed("Parent", "Parents", [digits(each) for each in block.parents])

@@ -35,7 +35,8 @@ def row_words(block: DagBlockSummary, room: int, time: str) -> Words:
     count = f"{block.transactions} tx" if block.transactions else ""
     if room >= _ROOMY:
         votes = f"{block.votes} vote{'s' if block.votes != 1 else ''}" if block.votes else ""
-        return (
+        return _fitting(
+            room,
             (f" {name:>9}", style),
             (f"  {block.id.hex()[:8]}", "label"),
             (f"  {region:<7}", tint),
@@ -43,15 +44,19 @@ def row_words(block: DagBlockSummary, room: int, time: str) -> Words:
             (f"  {votes:<8}", "faint"),
             (f" {time}", "faint"),
         )
-    words: Words = (
+    return _fitting(
+        room,
         (f" {name:>7}", style),
         (f" {block.id.hex()[:SHORT_ID]}", "label"),
         (f" {region:<7}", tint),
         (f"{count:>5}", "label"),
+        (f" {time}", "faint"),
     )
-    if sum(len(text) for text, _ in words) + 1 + len(time) > room:
-        return words
-    return (*words, (f" {time}", "faint"))
+
+
+def _fitting(room: int, *words: tuple[str, str]) -> Words:
+    """The words without the time, which is last, where that does not fit."""
+    return words if sum(len(text) for text, _ in words) <= room else words[:-1]
 
 
 def ambiguous(prefix: str, found: Sequence[bytes], what: str = "blocks") -> str:

@@ -1,4 +1,4 @@
-"""DAG: the live drawing, and what is inside a block. Below 60 columns the inspector is a dialog, else a pane."""
+"""DAG: the live drawing, and what is inside a block. The inspector is a pane where there is room, else a dialog."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ NEAR_END = 10
 SEARCH_SLOTS = 20
 """So many slots after a block that was searched for are shown with it."""
 INSPECT_SECONDS = 0.15
+PANE_FROM = 78
+"""From this width on there is room for the inspector beside the drawing."""
 
 
 class DagScreen(MainScreen):
@@ -59,7 +61,7 @@ class DagScreen(MainScreen):
     DagScreen.-medium #inspector-pane { display: block; width: 32; margin-left: 2; height: 1fr; }
     DagScreen.-wide #inspector-pane { display: block; width: 44; margin-left: 3; height: 1fr; }
     DagScreen #legend { width: 1fr; height: auto; color: $muted; }
-    DagScreen.-short #legend, DagScreen.-narrow #legend { display: none; }
+    DagScreen.-short #legend, DagScreen.-slim #legend, DagScreen.-slim #inspector-pane { display: none; }
     """
 
     def __init__(self) -> None:
@@ -155,8 +157,8 @@ class DagScreen(MainScreen):
             return
         behind = status.height > status.final_height
         final = f"final {finality(status)}" if behind else "all is final"
-        narrow = self.has_class("-narrow")
-        # on a phone the key stands in the footer, and a second line would push the drawing down
+        narrow = self.has_class("-slim")
+        # where room is short the key stands in the footer, and a second line would push the drawing down
         stopped = "stopped" if narrow else f"stopped ({key_of('dag.follow', self.nexus.rebound)} follows)"
         moving = "following" if self.following else stopped
         tips = "" if narrow else f"  {len(dag.tips)} tip{'s' if len(dag.tips) != 1 else ''}"
@@ -180,12 +182,13 @@ class DagScreen(MainScreen):
 
     def on_resize(self) -> None:
         """Another width has room for other words, and for the inspector."""
+        self.set_class(self.size.width < PANE_FROM, "-slim")
         if self.is_mounted:
             self.call_after_refresh(lambda: self._changed(self.nexus.view))
 
     def _inspect_soon(self, block: DagBlockSummary | None) -> None:
         """Read the chosen block for the pane beside the drawing, once the cursor rests."""
-        if block is None or self.has_class("-narrow"):
+        if block is None or self.has_class("-slim"):
             return
         if self.inspected is not None and self.inspected.summary == block:
             return
@@ -288,7 +291,7 @@ class DagScreen(MainScreen):
             raise Refused("unknown_block", "This node does not keep that block any more.")
         assert self.nexus.live is not None
         # beside the drawing the gist is in sight already; on a phone it is what one wants to see first
-        dialog = BlockDialog(view, self.nexus.live.prefix, brief=self.has_class("-narrow"))
+        dialog = BlockDialog(view, self.nexus.live.prefix, brief=self.has_class("-slim"))
         parent = await self.nexus.push_screen_wait(dialog)
         if parent is not None:
             await self._go_to(parent)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from node.api.records import CheckpointView, DagBlockSummary
 
 FLOWING_WIDTH = 64
-"""From this width on time runs from left to right where blocks were made side by side; else it runs upwards."""
+"""From this width on, on a wide screen, time runs from left to right where blocks were made side by side."""
 _STYLES = (
     *("region-violet", "region-blue", "region-green", "region-yellow", "region-orange", "region-red"),
     *("chain", "selected", "other", "final", "label", "faint", "red", "void", "cursor", "cursor-blurred"),
@@ -134,7 +134,7 @@ class DagCanvas(Widget, can_focus=True):
             return
         # rows say more of a bare chain than a line through an empty screen; but a picture that flows goes on flowing
         beside = self._flows or any(not block.chain for block in self._blocks)
-        self._flows = beside and size.width >= FLOWING_WIDTH
+        self._flows = beside and size.width >= FLOWING_WIDTH and self.screen.has_class("-wide")
         final = self._final.block if self._final is not None else None
         keep = self.picture.lanes if self.picture.upright != self._flows else None
         if self._flows:
@@ -200,7 +200,8 @@ class DagCanvas(Widget, can_focus=True):
             offset = [place[axis] - before[axis] + margin[axis] for axis in (0, 1)]
         if self._following:
             offset[0 if self._flows else 1] = total[0] if self._flows else 0
-        if self._flows and chain is not None:
+            chain = (height - 1) // 2
+        if chain is not None and self._flows:
             offset[1] = self.picture.chain_row - chain + margin[1]
         for axis in (0, 1):
             low, high = place[axis] - room[axis] + 1 + edge[axis], place[axis] - edge[axis]

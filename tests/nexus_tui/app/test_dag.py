@@ -261,6 +261,21 @@ async def test_a_bare_chain_is_rows_at_any_width_until_a_block_stands_beside_it(
         assert not canvas(app).picture.upright, "it does not turn back and forth"
 
 
+@pytest.mark.parametrize("width", [44, 60, 77, 78, 99, 113, 114, 140])
+async def test_a_row_says_id_and_region_at_every_width(world: Any, until: Any, width: int) -> None:
+    """The pane beside the drawing never takes the room that this needs, and nothing is cut to dots."""
+    app = world.app()
+    async with app.run_test(size=(width, 30)) as pilot:
+        await opened(pilot, until)
+        tip = world.node.growing.blocks()[-1] if width >= 114 else app.view.dag.blocks[-1]
+        assert tip.id.hex()[:4] in drawn(app)
+        if canvas(app).picture.upright:
+            assert f"{tip.region} " in drawn(app)
+            assert "…" not in drawn(app)
+        assert canvas(app).picture.upright == (width < 114)
+        assert app.screen.query_one("#inspector-pane").display == (width >= 78)
+
+
 async def test_stopping_does_not_push_the_drawing_down(world: Any, until: Any) -> None:
     app = world.app()
     async with app.run_test(size=(44, 28)) as pilot:
@@ -305,7 +320,7 @@ async def test_a_tap_chooses_and_a_second_one_looks_inside(world: Any, until: An
         await pilot.click(widget, offset=widget.on_screen(wanted))
         await until(pilot, lambda: type(app.screen).__name__ == "BlockDialog")
         said = app.screen.query_one("Facts").shown.replace("\n", "").replace(" ", "")
-        assert wanted.hex() in said if size[0] >= 60 else f"{wanted.hex()[:16]}…" in said
+        assert wanted.hex() in said if size[0] >= 60 else f"{wanted.hex()[:12]}…" in said
 
 
 async def test_on_a_phone_the_gist_of_a_block_comes_first_and_all_digits_by_a_tap(world: Any, until: Any) -> None:
@@ -327,7 +342,7 @@ async def test_on_a_phone_the_gist_of_a_block_comes_first_and_all_digits_by_a_ta
         assert wanted.id.hex() in gist.shown.replace("\n", "").replace(" ", "")
         await pilot.click("#digits")
         await pilot.pause()
-        assert f"{wanted.id.hex()[:16]}…" in gist.shown
+        assert f"{wanted.id.hex()[:12]}…" in gist.shown
 
 
 async def test_a_swipe_walks_through_time(world: Any, until: Any) -> None:
