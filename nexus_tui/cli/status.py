@@ -12,7 +12,7 @@ from nexus_tui.cli.session import session_of
 
 if TYPE_CHECKING:
     from nexus_tui.cli.session import Session
-    from node.api.records import Status
+    from node.api.records import Alert, Status
 
 _WATCH_S = 15.0
 
@@ -52,12 +52,13 @@ async def _watch(session: Session) -> None:
         connect(session.paths, session.config, "node") as api,
         api.subscribe(("block", "alert", "transaction")) as events,
     ):
+        told: dict[tuple[str, str], Alert] = {}
         while True:
             seen = await api.status()
             if session.json:
                 write_json(_document(session, seen, running=True))
             else:
-                write_text(_line(seen))
+                write_text([_line(seen), *_news(seen, told)])
             try:
                 async with asyncio.timeout(_WATCH_S):
                     await anext(events)
@@ -68,14 +69,36 @@ async def _watch(session: Session) -> None:
 
 
 def _line(seen: Status) -> str:
+    count = len(seen.alerts)
+    return (
+        f"{_clock(seen)}  block {seen.height}  final {seen.final_height}  slot {seen.current_slot}  "
+        f"mempool {seen.mempool_transactions}  peers {seen.peers}"
+        + (f"  {count} alert{'s' if count > 1 else ''}" if count else "")
+    )
+
+
+def _news(seen: Status, told: dict[tuple[str, str], Alert]) -> list[str]:
+    """Alerts that are new or say something else, and those that are over, each once; `told` remembers them."""
+    now = {(alert.code, alert.about): alert for alert in seen.alerts}
+    lines = [
+        f"{_clock(seen)}  {alert.level.upper()}: {foreign(alert.message)} {foreign(alert.hint)}".rstrip()
+        for name, alert in now.items()
+        if told.get(name) != alert
+    ]
+    lines += [
+        f"{_clock(seen)}  over: {foreign(alert.message.split('. ')[0].rstrip('.'))}."
+        for name, alert in told.items()
+        if name not in now
+    ]
+    told.clear()
+    told.update(now)
+    return lines
+
+
+def _clock(seen: Status) -> str:
     import time
 
-    alerts = "; ".join(f"{alert.level}: {foreign(alert.message)}" for alert in seen.alerts)
-    return (
-        f"{time.strftime('%H:%M:%S', time.localtime(seen.now_ms // 1000))}  block {seen.height}  "
-        f"final {seen.final_height}  slot {seen.current_slot}  mempool {seen.mempool_transactions}  "
-        f"peers {seen.peers}" + (f"  {alerts}" if alerts else "")
-    )
+    return time.strftime("%H:%M:%S", time.localtime(seen.now_ms // 1000))
 
 
 def _document(session: Session, seen: Status, running: bool) -> dict[str, Any]:
