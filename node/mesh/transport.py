@@ -20,6 +20,7 @@ from node.mesh.admission import Admission, AdmissionLimits
 from node.mesh.certificate import Credentials
 from node.mesh.link import Link, LinkError, LinkLimits
 from node.mesh.protocol.frames import FrameLimit
+from node.mesh.proxy import check_proxy, dial_through
 
 EVERYWHERE = ("0.0.0.0", "::")
 PORT_TRIES = 32
@@ -37,7 +38,10 @@ log = logging.getLogger(__name__)
 
 
 class Transport:
-    """All links of one node. `greeting` gives the bytes of its hello for each link, `limit` the sizes of frames."""
+    """All links of one node. `greeting` gives the bytes of its hello for each link, `limit` the sizes of frames.
+
+    With a `proxy` (`socks5://HOST:PORT`) every link that this node opens goes through it.
+    """
 
     def __init__(
         self,
@@ -46,12 +50,14 @@ class Transport:
         limit: FrameLimit,
         limits: LinkLimits | None = None,
         admission: AdmissionLimits | None = None,
+        proxy: str | None = None,
     ) -> None:
         self._credentials = credentials
         self._greeting = greeting
         self._limit = limit
         self._limits = limits or LinkLimits()
         self._admission = Admission(admission or AdmissionLimits())
+        self._proxy = None if proxy is None else check_proxy(proxy)
         self._listeners: list[socket.socket] = []
         self._beginners: dict[asyncio.Task[None], float] = {}  # the oldest first
         self._inbound: set[asyncio.Task[None]] = set()
@@ -73,12 +79,16 @@ class Transport:
     async def connect(self, host: str, port: int, expected: bytes | None = None) -> Link:
         """A link to the node that answers there, which must be `expected` if that is given.
 
-        Raises LinkError: unreachable, timeout, tls_failed, a code of `judge`, no_hello, or why the peer closed.
+        Raises LinkError: unreachable, proxy_down, timeout, tls_failed, a code of `judge`, no_hello, or why the peer
+        closed.
         """
         link = self._new_link(expected, False)
         try:
-            async with asyncio.timeout(self._limits.connect_s):
-                connection = await _dial(host, port)
+            if self._proxy is not None:
+                connection = await dial_through(self._proxy, host, port, self._limits.proxy_s)
+            else:
+                async with asyncio.timeout(self._limits.connect_s):
+                    connection = await _dial(host, port)
             await self._secure(link, connection, server=False)
             await self._greeted(link)
         except (LinkError, OSError) as error:
