@@ -184,6 +184,7 @@ def _answer(text: bytes, child: Any, errors: Path) -> dict[str, Any]:
 def stop(context: typer.Context, timeout: Timeout = 30.0) -> None:
     """Stop the running node and wait until it has ended; everything it accepted is kept."""
     from nexus_tui.cli.connection import attach, no_node
+    from node.service.ending import has_ended
 
     session = session_of(context)
     paths = session.paths
@@ -199,7 +200,7 @@ def stop(context: typer.Context, timeout: Timeout = 30.0) -> None:
 
     pid = asyncio.run(ask())
     deadline = time.monotonic() + timeout
-    while paths.socket.exists() and _alive(pid):
+    while not has_ended(paths, pid):
         if time.monotonic() > deadline:
             raise TimedOut(
                 "node_stopping",
@@ -208,16 +209,6 @@ def stop(context: typer.Context, timeout: Timeout = 30.0) -> None:
             )
         time.sleep(0.05)
     session.done({"stopped": True, "pid": pid, "profile": paths.name}, f"The node (process {pid}) has stopped.")
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def logs(

@@ -14,6 +14,7 @@ from types import TracebackType
 from node.api.errors import Refused
 from node.storage.faults import translated
 
+UNKNOWN = -1
 _TRIES = 6  # a look by `holder` holds the lock for microseconds; that must not fail a start
 _PAUSE_S = 0.02
 
@@ -88,16 +89,16 @@ class FolderLock:
 
 
 def holder(path: Path) -> int | None:
-    """The id of the process that holds the folder, None when nobody does. -1: held, by an unknown process."""
+    """The id of the process that holds the folder, None when nobody does, `UNKNOWN` where it cannot be told."""
     try:
         number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     except PermissionError:
-        return -1
+        return UNKNOWN
     try:
         if _try_lock(number, fcntl.LOCK_SH):
             return None
-        return _read_pid(number) or -1
+        return _read_pid(number) or UNKNOWN
     finally:
         os.close(number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from node.profile.paths import ProfilePaths
 from node.service import opening, production
 from node.service.alerts import Alerts
 from node.service.backups import make_backup, replace_data
+from node.service.ending import has_ended
 from node.service.founding import found_network, read_genesis
 from node.service.production import Producer
 from node.service.validator_key import ValidatorKey, create_validator_key, load_validator_key
@@ -125,6 +127,14 @@ async def test_a_key_that_others_can_read_is_not_used(place: Place) -> None:
     place.paths.validator_key.chmod(0o600)
     async with place.node() as node:
         assert node.producer is not None
+
+
+async def test_a_node_has_ended_when_its_files_are_whole(place: Place) -> None:
+    async with place.opened():
+        assert not has_ended(place.paths, os.getpid())
+        assert has_ended(place.paths, os.getpid() + 1), "another node took the folder"
+    assert has_ended(place.paths, os.getpid())
+    assert not list(place.paths.root.glob("*-wal"))
 
 
 async def test_a_missing_signing_record_stops_the_start(place: Place) -> None:
