@@ -13,30 +13,33 @@ from typing import TYPE_CHECKING, Protocol
 from node.api.errors import Refused, UsageError
 
 if TYPE_CHECKING:
+    from node.profile.invitation import Invitation
     from node.profile.paths import ProfilePaths
     from wallet.secret import Secret
 
 NETWORKS = ("solo", "create", "join")
-"""What a person chooses from. `join` is prepared: an invitation is checked, then refused until nodes can talk."""
+"""What a person chooses from."""
 
 DEMO_PRESET = "minimal"
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkChoice:
-    """The network to make. `preset` is "solo", "create" or "minimal"; `start_ms` is Unix time, None for now.
-
-    `allocations` are further accounts that the genesis pays: (raw address, units, label).
+    """The network to make, or to join. `preset` is "solo", "create", "minimal" or "join"; `start_ms` is Unix time, None
+    for now. `allocations` are further accounts that the genesis pays: (raw address, units, label). `invitation` is the
+    one to follow, for "join".
     """
 
     preset: str
     name: str | None = None
     start_ms: int | None = None
     allocations: tuple[tuple[bytes, int, str], ...] = ()
+    invitation: Invitation | None = None
 
 
 class NetworkMaker(Protocol):
-    """Writes genesis, validator key and, where there is one, faucet key into the folder of `paths`.
+    """Writes genesis, validator key and, where there is one, faucet key into the folder of `paths`; to join a network
+    it fetches the genesis from somebody who has it.
 
     `owner` is the raw address that the genesis pays first and whose stake validates.
     """
@@ -89,7 +92,7 @@ def create_profile_and_wallet(
     from node.profile.paths import new_profile, profile_paths
     from wallet.store import WalletStore
 
-    if choice.preset not in ("solo", "create", DEMO_PRESET):
+    if choice.preset not in (*NETWORKS, DEMO_PRESET):
         raise UsageError("bad_network", f"{choice.preset!r} is no network that can be made here.")
     check_name(choice.name)
     with new_profile(profile) as aside:
@@ -105,7 +108,8 @@ def create_profile_and_wallet(
             address = made.address_text(owner)
         finally:
             made.lock()
-        report("Making the network: genesis and validator key")
+        joining = choice.invitation is not None
+        report("Asking for the network's genesis" if joining else "Making the network: genesis and validator key")
         network = make_network(aside, choice, owner.address)
     return OnboardingResult(profile_paths(profile), network, wallet, address, recovery_words)
 
@@ -116,45 +120,3 @@ def check_name(name: str | None) -> None:
 
     if name is not None and not is_network_name(name):
         raise Refused("bad_network_name", NETWORK_NAME_RULE, hint="Choose another name; nothing was made.")
-
-
-def check_invitation(text: str) -> str:
-    """The network's name out of an invitation `nexus://join?…`, whose shape is checked here; nothing is contacted.
-
-    Raises Refused (bad_invitation) for anything else.
-    """
-    from urllib.parse import parse_qs, urlsplit
-
-    def refuse(why: str) -> Refused:
-        return Refused(
-            "bad_invitation",
-            f"This is no invitation to a network: {why}.",
-            hint="An invitation looks like nexus://join?genesis=…&node=HOST:PORT. Copy the whole of it.",
-        )
-
-    text = text.strip()
-    if len(text) > 2048:
-        raise refuse("it is too long")
-    try:
-        parts = urlsplit(text)
-        values = parse_qs(parts.query, strict_parsing=True, max_num_fields=20)
-    except ValueError:
-        raise refuse("its fields cannot be read") from None
-    if (parts.scheme, parts.netloc, parts.path) != ("nexus", "join", ""):
-        raise refuse("it does not begin with nexus://join?")
-    genesis = values.get("genesis", [""])
-    try:
-        digest = bytes.fromhex(genesis[0])
-    except ValueError:
-        digest = b""
-    if len(genesis) != 1 or len(digest) != 32:
-        raise refuse("its genesis is not 64 hexadecimal digits")
-    nodes = values.get("node", [])
-    if not nodes or not all(_is_place(node) for node in nodes):
-        raise refuse("it names no node as HOST:PORT")
-    return values.get("name", [digest.hex()[:12]])[0][:64]
-
-
-def _is_place(node: str) -> bool:
-    host, _, port = node.rpartition(":")
-    return bool(host) and port.isascii() and port.isdecimal() and len(port) <= 5 and 0 < int(port) < 65536

@@ -41,6 +41,9 @@ os.environ.update(
     {
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
+        # A node that a test starts is reached from this machine alone, and tells nobody of itself.
+        "NEXUS_MESH_DISCOVERY": "false",
+        "NEXUS_MESH_LISTEN": "127.0.0.1",
         "TERM": "xterm-256color",
         "TEXTUAL_ANIMATIONS": "none",
         "TZ": "UTC",

@@ -102,11 +102,12 @@ def read_recipient(text: str, prefix: str) -> PaymentRequest:
         raise Refused("bad_address", str(error), hint="Copy the whole address again.") from None
 
 
-def qr(text: str, *, blocks: bool = True, border: int = 2) -> tuple[str, ...]:
+def qr(text: str, *, blocks: bool = True, border: int = 2, error: str = "m") -> tuple[str, ...]:
     """Lines of a QR code of `text`, dark modules drawn: show them dark on a light ground.
 
     With `blocks` a line is two rows in half blocks (▀▄█); without, one row of "##" and two spaces for terminals that
-    know only ASCII. `border` is the quiet zone in modules. A request without a query is put in capitals, which QR
+    know only ASCII. `border` is the quiet zone in modules, `error` the level of correction (less of it
+    makes a smaller code). A request without a query is put in capitals, which QR
     codes pack more densely and `parse_request` reads alike.
     """
     import segno
@@ -115,7 +116,7 @@ def qr(text: str, *, blocks: bool = True, border: int = 2) -> tuple[str, ...]:
         text = text.upper()
     if len(text.encode()) > MAX_URI:
         raise _bad(f"it is longer than {MAX_URI} bytes")
-    code = segno.make(text, micro=False, error="m" if len(text) < 512 else "l", boost_error=False)
+    code = segno.make(text, micro=False, error=error if len(text) < 512 else "l", boost_error=False)
     rows = [[bool(module) for module in row] for row in code.matrix_iter(border=border)]
     if not blocks:
         return tuple("".join("##" if dark else "  " for dark in row) for row in rows)

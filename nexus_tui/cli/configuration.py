@@ -39,11 +39,11 @@ def set_value(
     from nexus_tui.settings import SECTIONS
     from node.profile.config import Known, change
     from node.profile.paths import config_file
-    from node.profile.settings import NODE, TOP
+    from node.profile.settings import MESH, NODE, TOP
 
     session = session_of(context)
     path = config_file()
-    stored = change(path, Known((TOP, NODE, *SECTIONS)), name, value)
+    stored = change(path, Known((TOP, NODE, MESH, *SECTIONS)), name, value)
     session.done({"name": name, "value": stored, "path": str(path)}, f"{name} = {_shown(stored)}")
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from node.api.interface import NodeApi
     from node.profile.config import Config
     from node.profile.paths import ProfilePaths
+    from node.service.mesh_settings import MeshSettings
     from node.service.opening import ServiceSettings
 
 Need = Literal["read", "write", "node"]
@@ -112,4 +113,22 @@ def service_settings(config: Config, serve: bool = True) -> ServiceSettings:
         keep_history_days=config.number("node.keep_history_days"),
         keep_megabytes=config.number("node.keep_megabytes"),
         serve=serve,
+        mesh=_mesh_settings(config) if serve and config.flag("mesh.enabled") else None,
+    )
+
+
+def _mesh_settings(config: Config) -> MeshSettings:
+    from node.service.mesh_settings import MeshSettings
+
+    listen = config.text("mesh.listen").strip()
+    hosts = tuple(part.strip() for part in listen.split(",") if part.strip())
+    if listen in ("any", "none"):
+        hosts = MeshSettings().hosts if listen == "any" else ()
+    return MeshSettings(
+        hosts=hosts,
+        port=config.number("mesh.port"),
+        outbound=config.number("mesh.outbound"),
+        inbound=config.number("mesh.inbound"),
+        discovery=config.flag("mesh.discovery"),
+        interfaces=None if listen == "any" else tuple(host for host in hosts if ":" not in host) or None,
     )

@@ -13,7 +13,7 @@ from nexus_tui.cli.files import new_file
 from nexus_tui.cli.keys import WalletName
 from nexus_tui.cli.output import amount, foreign, nxt, table
 from nexus_tui.cli.session import session_of
-from node.api.errors import NexusError, UsageError
+from node.api.errors import UsageError
 
 if TYPE_CHECKING:
     from nexus_tui.cli.session import Session
@@ -64,13 +64,13 @@ def _rows(session: Session, wallet: str | None, account: str | None, search: str
 
 def _faucet(session: Session) -> tuple[Contact, ...]:
     """The network's own faucet under its name, as in the app. A contact of that address wins."""
+    from node.profile.network import named_accounts
     from wallet.contacts import Contact
-    from wallet.faucet import open_faucet
 
-    try:
-        return (Contact("Faucet", open_faucet(session.paths.faucet_key).address.raw),)
-    except NexusError:  # there is none, or `nexus wallet faucet` says what is wrong with it
+    if not session.paths.faucet_key.exists():
         return ()
+    paid = named_accounts(session.paths)
+    return tuple(Contact("Faucet", address) for address, label in paid.items() if label == "faucet")
 
 
 def _line(row: HistoryRow) -> tuple[str, ...]:

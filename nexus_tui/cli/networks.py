@@ -10,6 +10,7 @@ from node.encoding.amounts import UNITS_PER_NXT
 
 if TYPE_CHECKING:
     from nexus_tui.onboarding import NetworkChoice, NetworkMade
+    from node.profile.invitation import Invitation
     from node.profile.paths import ProfilePaths
 
 OWNED = 1_000 * UNITS_PER_NXT
@@ -26,6 +27,8 @@ def make_network(paths: ProfilePaths, choice: NetworkChoice, owner: bytes) -> Ne
     from nexus_tui.onboarding import NetworkMade
     from node.service.founding import Allocation, found_network
 
+    if choice.invitation is not None:
+        return _join(paths, choice.invitation)
     faucet = choice.preset in WITH_FAUCET
     allocations = [Allocation(owner, OWNED, "first account")]
     if faucet:
@@ -44,6 +47,16 @@ def make_network(paths: ProfilePaths, choice: NetworkChoice, owner: bytes) -> Ne
     )
     asyncio.run(_write_first_state(paths))
     return NetworkMade(genesis.name, genesis.preset, genesis.hash, OWNED, STAKE, FAUCET if faucet else 0)
+
+
+def _join(paths: ProfilePaths, invitation: Invitation) -> NetworkMade:
+    """A profile on somebody else's network: it owns nothing yet."""
+    from nexus_tui.onboarding import NetworkMade
+    from node.service.joining import join_network
+
+    genesis = asyncio.run(join_network(paths, invitation))
+    asyncio.run(_write_first_state(paths))
+    return NetworkMade(genesis.name, genesis.preset, genesis.hash, 0, 0, 0)
 
 
 async def _write_first_state(paths: ProfilePaths) -> None:

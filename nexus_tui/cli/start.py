@@ -11,11 +11,12 @@ from nexus_tui.cli.asking import words as ask_words
 from nexus_tui.cli.keys import ShowWords, WordCount, numbered
 from nexus_tui.cli.output import amount, foreign, note, nxt
 from nexus_tui.cli.session import session_of
-from node.api.errors import NoNode, Refused, UsageError
+from node.api.errors import Refused, UsageError
 
 if TYPE_CHECKING:
     from nexus_tui.cli.session import Session
     from nexus_tui.onboarding import OnboardingResult
+    from node.profile.invitation import Invitation
     from wallet.secret import Secret
 
 
@@ -56,9 +57,8 @@ def init(
 
     session = session_of(context)
     network = _chosen(network, yes, NETWORKS)
-    if network == "join":
-        raise _joining(invite)
-    if invite is not None:
+    invitation = _invitation(invite) if network == "join" else None
+    if invite is not None and invitation is None:
         raise UsageError("usage", f"An invitation is for joining; --network {network} makes a network of its own.")
     profile = session.profile_name
     if profile_paths(profile).exists:
@@ -68,8 +68,9 @@ def init(
             hint="Another one: nexus init --profile NAME",
         )
     check_name(name)
-    choice = NetworkChoice(network, name, start_ms, tuple(_allocation(text) for text in allocation or ()))
-    confirm((f"This makes the profile {profile!r} with a network {network!r} and a new wallet.",), yes, "nexus init")
+    choice = NetworkChoice(network, name, start_ms, tuple(_allocation(text) for text in allocation or ()), invitation)
+    said = f"with a network {network!r}" if invitation is None else f"on the network {foreign(_called(invitation))}"
+    confirm((f"This makes the profile {profile!r} {said} and a new wallet.",), yes, "nexus init")
     words = ask_words("Recovery words: ") if restore else None
     passphrase = _new_passphrase(passphrase_fd, passphrase_command)
     from nexus_tui.cli.networks import make_network
@@ -97,18 +98,16 @@ def _chosen(network: str | None, yes: bool, known: tuple[str, ...]) -> str:
     return network
 
 
-def _joining(invite: str | None) -> Exception:
-    from nexus_tui.onboarding import check_invitation
+def _called(invitation: Invitation) -> str:
+    return invitation.name or f"{invitation.genesis.hex()[:12]}…"
+
+
+def _invitation(invite: str | None) -> Invitation:
+    from node.profile.invitation import parse_invitation
 
     if invite is None:
-        return UsageError("usage", "Joining needs an invitation: --invite URI.", "Ask a member of the network for one.")
-    named = check_invitation(invite)
-    return NoNode(
-        "cannot_join_yet",
-        f"The invitation to {foreign(named)} is well formed, but this version cannot join a network: "
-        "nodes cannot talk to each other yet. Nothing was changed.",
-        hint="Until then: nexus init --network solo",
-    )
+        raise UsageError("usage", "Joining needs an invitation: --invite URI.", "Ask a member of the network for one.")
+    return parse_invitation(invite)
 
 
 def _allocation(text: str) -> tuple[bytes, int, str]:
@@ -162,8 +161,9 @@ def _done(session: Session, made: OnboardingResult, show_words: bool, restored: 
         f"The profile {made.paths.name!r} is ready in {made.paths.root}",
         f"Network   {network.name} (preset {network.preset}), genesis {network.genesis.hex()[:16]}…",
         f"Address   {made.address}",
-        f"Balance   {nxt(network.owned)}, and {nxt(network.stake)} staked to make blocks",
     ]
+    if network.stake:
+        lines.append(f"Balance   {nxt(network.owned)}, and {nxt(network.stake)} staked to make blocks")
     if show_words:
         document["words"] = made.words.text()
         lines += ["", "Recovery words, in this order:", *numbered(made.words.text()), ""]

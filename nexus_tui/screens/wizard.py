@@ -19,7 +19,7 @@ from textual.screen import Screen
 from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from nexus_tui.onboarding import NetworkChoice, check_invitation, check_name
+from nexus_tui.onboarding import NetworkChoice, check_name
 from nexus_tui.sanitize import text
 from nexus_tui.widgets.fields import Field, SecretField, WordsField
 from nexus_tui.widgets.line import Line
@@ -30,6 +30,7 @@ from node.api.errors import NexusError
 if TYPE_CHECKING:
     from nexus_tui.app import NexusApp
     from nexus_tui.household import Household
+    from node.profile.invitation import Invitation
     from wallet.secret import Secret
 
 STEPS = ("network", "wallet", "words", "passphrase")
@@ -42,8 +43,8 @@ TITLES = {
 }
 NETWORKS = (
     ("solo", "Solo", "This device alone, with play money at once. The way to look around."),
-    ("create", "Create", "A network of your own that others will be able to join."),
-    ("join", "Join", "By an invitation. Prepared: it comes with the mesh, in a later version."),
+    ("create", "Create", "A network of your own that others can join."),
+    ("join", "Join", "A network that somebody invites you to. Both devices must be online."),
 )
 WALLETS = (
     ("12", "New, 12 words", "Fresh recovery words, as most wallets have them."),
@@ -154,6 +155,7 @@ class WizardScreen(Screen[None]):
         super().__init__()
         self._page = "network"
         self._preset = "solo"
+        self._invitation: Invitation | None = None
         self._kind = "12"
         self._words: Secret | None = None
         self._asked: tuple[int, ...] = ()
@@ -328,13 +330,9 @@ class WizardScreen(Screen[None]):
 
     def _leave_network(self) -> None:
         if self._preset == "join":
-            name = check_invitation(self.query_one("#invitation", Field).value)
-            self._say(
-                f"The invitation to “{name}” is good, but this version cannot reach other devices yet. "
-                "Choose Solo or Create for now; nothing was changed.",
-                "$warning",
-            )
-            return
+            from node.profile.invitation import parse_invitation
+
+            self._invitation = parse_invitation(self.query_one("#invitation", Field).value)
         check_name(self._network_name())
         self._turn("wallet")
 
@@ -411,7 +409,8 @@ class WizardScreen(Screen[None]):
         onboarding = self.nexus.onboarding
         assert onboarding is not None
         assert self._words is not None
-        choice = NetworkChoice(self._preset, self._network_name())
+        invitation = self._invitation if self._preset == "join" else None
+        choice = NetworkChoice(self._preset, self._network_name(), invitation=invitation)
 
         def report(step: str) -> None:
             self.app.call_from_thread(self._say, f"{step} …", "$muted")

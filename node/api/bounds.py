@@ -10,11 +10,13 @@ from collections.abc import Mapping
 
 from node.api.errors import UsageError
 from node.api.interface import MAX_PAGE, TOPICS
+from node.encoding.node_id import NodeIdError, check_node_id
 
 MAX_ADDRESSES = 100
 MAX_RAW_BYTES = 32 * 1024
 _ADDRESS_SIZES = (21, 33)
 _MAX_HEIGHT = (1 << 63) - 1
+_MAX_PLACE, _MAX_HOST, _MAX_SECONDS = 2_048, 253, 10 * 366 * 86_400
 _PREFIX = re.compile("[0-9a-f]{1,64}")
 
 
@@ -68,6 +70,28 @@ def _raw(value: object) -> None:
         raise UsageError("bad_request", f"A transaction has at most {MAX_RAW_BYTES:,} bytes.")
 
 
+def _node(value: object) -> None:
+    try:
+        check_node_id(value if isinstance(value, bytes) else b"")
+    except NodeIdError as error:
+        raise UsageError("bad_node_id", str(error)) from None
+
+
+def _place(value: object) -> None:
+    if not isinstance(value, str) or not 0 < len(value) <= _MAX_PLACE:
+        raise UsageError("bad_place", f"Where a node is takes 1 to {_MAX_PLACE:,} characters.")
+
+
+def _host(value: object) -> None:
+    if not isinstance(value, str) or not 0 < len(value) <= _MAX_HOST:
+        raise UsageError("bad_host", f"A host's name or address has 1 to {_MAX_HOST} characters.")
+
+
+def _seconds(value: object) -> None:
+    if not isinstance(value, int) or not 0 <= value <= _MAX_SECONDS:
+        raise UsageError("bad_request", "Somebody can be kept out for ten years at most.")
+
+
 def check_topics(value: object) -> None:
     """Topics to subscribe to: at least one, each known."""
     if not isinstance(value, tuple) or not 0 < len(value) <= len(TOPICS) or any(item not in TOPICS for item in value):
@@ -85,5 +109,9 @@ _CHECKS = {
     "prefix": _prefix,
     "limit": _limit,
     "raw": _raw,
+    "node": _node,
+    "place": _place,
+    "host": _host,
+    "seconds": _seconds,
     "topics": check_topics,
 }

@@ -45,6 +45,8 @@ from node.api.records import (
     EvidenceView,
     FinalityView,
     HistoryPage,
+    InvitationView,
+    MeshView,
     NetworkInfo,
     Place,
     Status,
@@ -184,6 +186,22 @@ class RemoteNode:
     async def evidence(self) -> tuple[EvidenceView, ...]:
         """Proofs of offences that the node has seen."""
         return cast("tuple[EvidenceView, ...]", await self._call("evidence"))
+
+    async def mesh(self) -> MeshView:
+        """The node's links."""
+        return cast(MeshView, await self._call("mesh"))
+
+    async def invitation(self, host: str | None = None) -> InvitationView:
+        """An invitation by this node."""
+        return cast(InvitationView, await self._call("invitation", host))
+
+    async def introduce(self, place: str) -> bytes:
+        """Call a node."""
+        return cast(bytes, await self._call("introduce", place))
+
+    async def ban(self, node: bytes, seconds: int) -> bool:
+        """Keep a node out, or let it in again."""
+        return cast(bool, await self._call("ban", node, seconds))
 
     async def places(self) -> tuple[Place, ...]:
         """All named places of the sum."""

@@ -21,6 +21,8 @@ from node.api.records import (
     EvidenceView,
     FinalityView,
     HistoryPage,
+    InvitationView,
+    MeshView,
     NetworkInfo,
     Place,
     Status,
@@ -100,6 +102,22 @@ class NodeApi(Protocol):
 
     async def evidence(self) -> tuple[EvidenceView, ...]:
         """Proofs of offences that this node has seen, the newest offence first. Anyone may send them."""
+        ...
+
+    async def mesh(self) -> MeshView:
+        """The node's links. Raises NoNode where no node runs, `Refused` ("no_mesh") for one without links."""
+        ...
+
+    async def invitation(self, host: str | None = None) -> InvitationView:
+        """An invitation to this network by this node; `host` where others reach it, its own addresses if None."""
+        ...
+
+    async def introduce(self, place: str) -> bytes:
+        """Call a node: NODE@HOST:PORT, or an invitation to this network. Returns the node's id; it is called then."""
+        ...
+
+    async def ban(self, node: bytes, seconds: int) -> bool:
+        """Do not talk to a node for so long (0: talk to it again). Whether that changed anything."""
         ...
 
     async def places(self) -> tuple[Place, ...]:

@@ -363,6 +363,54 @@ class FinalityView:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerView:
+    """A linked peer. `delay_ms` is that of the last ping, there and back; `behind`: this node still fetches what the
+    peer has. `faults` are points that stand against it, of 100."""
+
+    node: bytes  # 32 bytes
+    host: str
+    port: int
+    inbound: bool
+    agent: str
+    linked_ms: int  # how long
+    delay_ms: int | None
+    bytes_in: int
+    bytes_out: int
+    behind: bool
+    faults: int
+    score: int  # blue score of its tip when the link was made
+
+
+@dataclass(frozen=True, slots=True)
+class BanView:
+    """A node that is not let in before `until_ms`, Unix time."""
+
+    node: bytes
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class MeshView:
+    """This node in the mesh. `port` is where it listens, 0 for nowhere; `known` counts the addresses in its book."""
+
+    node: bytes
+    port: int
+    hosts: tuple[str, ...]  # of this device, where others may reach it
+    known: int
+    syncing: bool
+    peers: tuple[PeerView, ...]
+    bans: tuple[BanView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationView:
+    """An invitation as text, with everything, and in the short form for a QR code."""
+
+    uri: str
+    compact: str
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """A named place of the sum of all units (protocol section 1)."""
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from node.api.errors import UsageError
 from node.profile.paths import folder_error, make_private_folder
-from node.profile.settings import NODE, TOP, Section, Setting, SettingValue
+from node.profile.settings import MESH, NODE, TOP, Section, Setting, SettingValue
 
 MAX_BYTES = 1 << 20
 
@@ -99,7 +99,7 @@ def load(
 
     `sections` are those of the packages above the node. Raises ConfigError.
     """
-    known = Known((TOP, NODE, *sections))
+    known = Known((TOP, NODE, MESH, *sections))
     settings = known.settings
     values: dict[str, SettingValue] = {name: setting.default for name, setting in settings.items()}
     sources = dict.fromkeys(values, "default")

@@ -60,6 +60,11 @@ class ProfilePaths:
         return self.root / "node.key"
 
     @property
+    def peers(self) -> Path:
+        """Where other nodes may be reached; can be learned again."""
+        return self.root / "peers.nexus"
+
+    @property
     def signing_record(self) -> Path:
         """What this validator last signed (protocol section 4)."""
         return self.root / "signing-record"

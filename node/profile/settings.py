@@ -136,3 +136,27 @@ NODE = Section(
         Setting("numpy", True, "Use NumPy for the state's waves; off saves 16 MB of memory."),
     ),
 )
+
+MESH = Section(
+    "mesh",
+    "Links to other nodes. They are used on networks that others can join; `solo` and the demo have none.",
+    (
+        Setting("enabled", True, "Link with other nodes."),
+        Setting(
+            "listen",
+            "any",
+            "Where links are taken from outside: any (all addresses of this device), none, or addresses with commas "
+            "between them.",
+            1,
+            400,
+        ),
+        Setting("port", 7_400, "The port; if it is taken, the next free one is used and kept.", 1, 65_535),
+        Setting("outbound", 8, "So many links are made to others; 3 or 4 on a phone.", 0, 64),
+        Setting("inbound", 64, "So many are taken from others.", 0, 1_000),
+        Setting(
+            "discovery",
+            True,
+            "Look for nodes in the local network, and let them find this one by a random name and the port.",
+        ),
+    ),
+)

@@ -24,7 +24,7 @@ from node.ledger.types import SignedTransaction, TransactionError
 from node.mesh.protocol.hello import MAX_TIPS, PROTOCOL, Hello
 from node.mesh.protocol.limits import MAX_SERVED
 from node.mesh.protocol.machine import Close, GiveBlocks, Heard, Judge, Machine, Send, TellHistory
-from node.mesh.protocol.messages import BLOCK, TRANSACTION, VOTE, WireError
+from node.mesh.protocol.messages import BLOCK, TRANSACTION, VOTE, AnyMessage, WireError
 from node.service.node import Node
 
 _log = logging.getLogger("nexus.mesh")
@@ -137,6 +137,11 @@ class Gossip:
     def received(self, peer: int, kind: int, body: bytes) -> None:
         """A frame came."""
         self.machine.received(peer, kind, body, self._now_ms())
+        self._do()
+
+    def say(self, peer: int, message: AnyMessage) -> None:
+        """Send what the owner of the links has to say."""
+        self.machine.say(peer, message, self._now_ms())
         self._do()
 
     async def run(self) -> None:

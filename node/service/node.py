@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from node.api.errors import Refused
 from node.api.interface import MAX_FOUND, MAX_PAGE, TOPICS
@@ -20,6 +21,8 @@ from node.api.records import (
     EvidenceView,
     FinalityView,
     HistoryPage,
+    InvitationView,
+    MeshView,
     NetworkInfo,
     Place,
     Status,
@@ -38,9 +41,15 @@ from node.service.views import expired_view, waiting_view
 from node.storage.outbox import OutboxEntry
 from node.storage.queries import network_info
 
+if TYPE_CHECKING:
+    from node.service.mesh import Mesh
+
 
 class Node(Follower):
     """Everything a node does between start and stop. Made by `node.service.opening`."""
+
+    links: Mesh | None = None
+    """To other nodes."""
 
     async def network(self) -> NetworkInfo:
         """See NodeApi."""
@@ -64,7 +73,7 @@ class Node(Follower):
             accounts=len(engine.state.rows(bank.ACCOUNTS)),
             mempool_transactions=len(self.mempool),
             mempool_bytes=self.mempool.bytes,
-            peers=0,
+            peers=0 if self.links is None else len(self.links.peers),
             total_units=self._total,
             started_ms=self._started_ms,
             now_ms=self._clock(),
@@ -191,6 +200,32 @@ class Node(Follower):
     async def evidence(self) -> tuple[EvidenceView, ...]:
         """See NodeApi."""
         return self.offences.views(None if self.producer is None else self.producer.identity)
+
+    async def mesh(self) -> MeshView:
+        """See NodeApi."""
+        return self._linked().view()
+
+    async def invitation(self, host: str | None = None) -> InvitationView:
+        """See NodeApi."""
+        return self._linked().invitation(host)
+
+    async def introduce(self, place: str) -> bytes:
+        """See NodeApi."""
+        return self._linked().introduce_place(place)
+
+    async def ban(self, node: bytes, seconds: int) -> bool:
+        """See NodeApi."""
+        mesh = self._linked()
+        return mesh.ban(node, seconds * 1000) if seconds else mesh.unban(node)
+
+    def _linked(self) -> Mesh:
+        if self.links is None:
+            raise Refused(
+                "no_mesh",
+                "This node has no links to others: its network is for this device alone, or mesh.enabled is off.",
+                "A network that others can join: nexus init --network create --profile NAME",
+            )
+        return self.links
 
     async def places(self) -> tuple[Place, ...]:
         """See NodeApi."""

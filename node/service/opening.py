@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from node.api.errors import Damaged, Refused
 from node.api.server import ApiServer
@@ -17,6 +18,7 @@ from node.ledger.signatures import is_good_key, supports_ml_dsa
 from node.ledger.staking import Validator
 from node.profile.paths import ProfilePaths
 from node.service.clock import system_clock
+from node.service.mesh_settings import MeshSettings
 from node.service.node import Node
 from node.service.production import Producer
 from node.service.restoring import final_height_of, open_engine, open_offences
@@ -28,6 +30,9 @@ from node.storage.outbox import Outbox
 from node.storage.queries import Queries, read_genesis
 from node.storage.signing_record import SigningRecord
 from node.storage.writer import ChainWriter
+
+if TYPE_CHECKING:
+    from node.service.mesh import Mesh
 
 _log = logging.getLogger("nexus.service")
 
@@ -44,6 +49,7 @@ class ServiceSettings:
     keep_history_days: int = 400  # of the chain; 0 for ever
     keep_megabytes: int = 0  # of disk, whichever comes first; 0 for any number
     serve: bool = True  # answer on the profile's Unix socket
+    mesh: MeshSettings | None = None  # links to other nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +102,11 @@ async def open_service(
             task = asyncio.create_task(node.producer.run(node.make_block, node.cast_votes), name="producer")
             task.add_done_callback(lambda task: _mourn(task, node))
             stack.push_async_callback(_cancel, task)
+        if settings.mesh is not None and _others_can_join(genesis):
+            node.links = _mesh(paths, node, settings.mesh, clock)
+            mesh_task = asyncio.create_task(node.links.run(), name="mesh")
+            mesh_task.add_done_callback(lambda task: _mourn_mesh(task, node))
+            stack.push_async_callback(_cancel, mesh_task)
         if settings.serve:
             server = ApiServer(node, paths.prepare_socket(), node.stop_requested.set)
             await server.start()
@@ -166,6 +177,32 @@ def _mourn(task: asyncio.Task[None], node: Node) -> None:
             "production_stopped",
             "error",
             "Making blocks stopped because of a fault in the program. What was accepted is kept.",
+            "See the log (`nexus node logs`), then start the node again.",
+        )
+
+
+def _others_can_join(genesis: Genesis) -> bool:
+    """Not a network of one device: solo, and the demo's."""
+    return genesis.preset != "solo" and (genesis.preset != "minimal" or len(genesis.validators) > 1)
+
+
+def _mesh(paths: ProfilePaths, node: Node, settings: MeshSettings, clock: Callable[[], int]) -> Mesh:
+    # Imported here: TLS and certificates take memory that a node without links can do without.
+    from node.mesh.identity import open_node_key
+    from node.service.mesh import Mesh
+    from node.service.peer_file import PeerFile
+
+    return Mesh(node, open_node_key(paths.node_key), PeerFile(paths.peers), settings, clock)
+
+
+def _mourn_mesh(task: asyncio.Task[None], node: Node) -> None:
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        _log.critical("the mesh stopped", exc_info=error)
+        node.alerts.put(
+            "mesh_stopped",
+            "error",
+            "Talking to other nodes stopped because of a fault in the program. What was accepted is kept.",
             "See the log (`nexus node logs`), then start the node again.",
         )
 

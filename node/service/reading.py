@@ -26,6 +26,8 @@ from node.api.records import (
     EvidenceView,
     FinalityView,
     HistoryPage,
+    InvitationView,
+    MeshView,
     NetworkInfo,
     Place,
     Status,
@@ -174,6 +176,22 @@ class ReadOnlyNode:
         from node.service.restoring import read_offences
 
         return read_offences(self._queries.path, self._queries.genesis).views()
+
+    async def mesh(self) -> MeshView:
+        """Refused: files have no links."""
+        raise _no_node("tell of its links")
+
+    async def invitation(self, host: str | None = None) -> InvitationView:
+        """Refused: nobody could be reached."""
+        raise _no_node("invite anybody")
+
+    async def introduce(self, place: str) -> bytes:
+        """Refused: nobody would call."""
+        raise _no_node("call another")
+
+    async def ban(self, node: bytes, seconds: int) -> bool:
+        """Refused: there are no links."""
+        raise _no_node("keep anybody out")
 
     async def places(self) -> tuple[Place, ...]:
         """See NodeApi."""

@@ -10,74 +10,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from random import Random
-from typing import NamedTuple, cast
+from typing import cast
 
 from node.encoding.canonical import Value
+from node.encoding.hosts import Address, is_host, is_public, prefix_of
 
 MAX_ADDRESSES = 4_096
 MAX_IN_PREFIX = 64
 MAX_FROM_SOURCE = 512
 FIRST_WAIT_MS, LONGEST_WAIT_MS = 30_000, 30 * 60_000
+SHARED_AT_LEAST = 8
+"""Of a small book more than a quarter is told, or a small network would never know itself."""
 MAX_FAILURES = 10
 """In a row, of one that was never reached in the last week: then it is forgotten."""
 _WEEK_MS = 7 * 86_400_000
 _HORIZON_MS = 30 * 86_400_000
 """What was not heard of for so long is not told on."""
-_MAX_HOST = 253
-
-
-class Address(NamedTuple):
-    """Where a node listens, and who it must prove to be (32 bytes; its Ed25519 key)."""
-
-    host: str
-    port: int
-    node: bytes
-
-
-def is_host(text: str) -> bool:
-    """Whether a text is an address literal or could be a host's name."""
-    if not 0 < len(text) <= _MAX_HOST or not text.isascii():
-        return False
-    if _literal(text) is not None:
-        return True
-    labels = text.rstrip(".").split(".")
-    return (
-        all(
-            0 < len(label) <= 63 and label.replace("-", "a").replace("_", "a").isalnum() and label[0] != "-"
-            for label in labels
-        )
-        and not labels[-1].isdigit()
-    )
-
-
-def _literal(host: str) -> IPv4Address | IPv6Address | None:
-    try:
-        found = ip_address(host)
-    except ValueError:
-        return None
-    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
-    return mapped or found
-
-
-def is_public(host: str) -> bool:
-    """Whether the host can be reached from everywhere: addresses of a local network are nobody else's business."""
-    literal = _literal(host)
-    if literal is None:
-        return not host.endswith((".local", ".lan", ".home", ".internal")) and host != "localhost"
-    return literal.is_global
-
-
-def prefix_of(host: str) -> str:
-    """What one operator is likely to own: /16 of IPv4, /32 of IPv6, the domain of a name; a local network is one."""
-    literal = _literal(host)
-    if literal is None:
-        return ".".join(host.lower().rstrip(".").split(".")[-2:])
-    if not literal.is_global:
-        return "local"
-    bits = 16 if literal.version == 4 else 96
-    return f"{literal.version}:{int(literal) >> bits:x}"
 
 
 class _Entry:
@@ -202,14 +151,14 @@ class AddressBook:
         return [entry.address for entry in reached[:count]]
 
     def share(self, count: int, now_ms: int, *, local: bool) -> tuple[Address, ...]:
-        """A random part of what is known to work, at most a quarter of it, for a peer; addresses of a local network
+        """A random part of what is known to work, a quarter of it or a few, for a peer; addresses of a local network
         only for one that is in the same (`local`)."""
         good = [
             entry.address
             for entry in self._entries.values()
             if entry.reached_ms and now_ms - entry.heard_ms < _HORIZON_MS and (local or is_public(entry.address.host))
         ]
-        return tuple(self._random.sample(good, min(count, max(1, len(good) // 4), len(good))))
+        return tuple(self._random.sample(good, min(count, max(SHARED_AT_LEAST, len(good) // 4), len(good))))
 
     def rows(self) -> tuple[Value, ...]:
         """What is to be stored."""

@@ -8,6 +8,7 @@ one was away is named by its history, parents first.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
@@ -470,11 +471,13 @@ class Machine:
     # -- what leaves ----------------------------------------------------------------------------------------------
 
     def _send(self, peer: Peer, message: AnyMessage, now_ms: int) -> None:
-        """Send within the rates that hold for everybody; what would pass them waits, in order."""
-        if peer.held or not peer.outgoing.allows(type(message), messages.weight(message), now_ms):
-            peer.held.append(message)
+        """Send within the rates that hold for everybody; what would pass them waits, in order of its type."""
+        kind = type(message)
+        if kind in peer.held or not peer.outgoing.allows(kind, messages.weight(message), now_ms):
+            waiting = peer.held.setdefault(kind, deque())
+            waiting.append(message)
             self._put_off(now_ms)
-            if len(peer.held) > MAX_HELD:
+            if len(waiting) > MAX_HELD:
                 self._close(peer, "too_slow", "More was to be said to it than the rates allow.", 0)
             return
         self.effects.append(Send(peer.number, message))
@@ -485,11 +488,13 @@ class Machine:
 
     def _send_held(self, now_ms: int) -> None:
         for peer in self.peers.values():
-            held = peer.held
-            while held and peer.outgoing.allows(type(held[0]), messages.weight(held[0]), now_ms):
-                self.effects.append(Send(peer.number, held.popleft()))
-            if held:
-                self._put_off(now_ms)
+            for kind, waiting in list(peer.held.items()):
+                while waiting and peer.outgoing.allows(kind, messages.weight(waiting[0]), now_ms):
+                    self.effects.append(Send(peer.number, waiting.popleft()))
+                if waiting:
+                    self._put_off(now_ms)
+                else:
+                    del peer.held[kind]
 
     def _fault(self, peer: Peer, points: int, now_ms: int) -> None:
         if peer.fault(points, now_ms):

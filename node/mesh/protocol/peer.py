@@ -42,8 +42,8 @@ class Peer:
         self.announce: list[dict[bytes, int]] = [{} for _ in KINDS]  # id → worth
         self.incoming = Quota()
         self.outgoing = Quota(OWN_PERCENT)
-        self.held: deque[AnyMessage] = deque()
-        """Messages for which there was no quota; they go in their order."""
+        self.held: dict[type[AnyMessage], deque[AnyMessage]] = {}
+        """Messages for which there was no quota, by type; they go in their order."""
         self.token = 0
         """Of the last ping."""
         self.pinged_ms: int | None = None

@@ -158,20 +158,28 @@ async def test_create_gives_the_network_a_name(wizard: Any, until: Any) -> None:
     app.screen.query_one("#old-words").value = "abandon " * 11 + "about"
     await pilot.press("enter")
     await give(app, pilot, PASSPHRASE, PASSPHRASE)
-    await until(pilot, lambda: app.current_mode == "home")
+    await until(pilot, lambda: maker.made)
     assert (maker.made[0][0].preset, maker.made[0][0].name) == ("create", "family")
+    await until(pilot, lambda: app.current_mode == "home")
 
 
-async def test_join_is_honest(wizard: Any, until: Any) -> None:
-    app, pilot, _ = wizard
+async def test_an_invitation_is_read_before_anything_is_made(wizard: Any, until: Any) -> None:
+    app, pilot, maker = wizard
     await pilot.press("down", "down", "enter")
     app.screen.query_one("#invitation").value = "https://example.org"
     await pilot.press("enter")
     await until(pilot, lambda: "no invitation" in said(app))
-    app.screen.query_one("#invitation").value = f"nexus://join?genesis={'ab' * 32}&node=10.0.0.5:4242&name=home"
+    uri = f"nexus://join?genesis={'ab' * 32}&node={'6e' * 32}@10.0.0.5:4242&name=home"
+    app.screen.query_one("#invitation").value = uri
+    await pilot.press("enter", "down", "down", "enter")
+    await until(pilot, lambda: "step 2" in app.screen.query_one("#step").shown)
+    app.screen.query_one("#old-words").value = "abandon " * 11 + "about"
     await pilot.press("enter")
-    await until(pilot, lambda: "cannot reach other devices yet" in said(app))
-    assert "step 1" in app.screen.query_one("#step").shown
+    await give(app, pilot, PASSPHRASE, PASSPHRASE)
+    await until(pilot, lambda: maker.made)
+    choice = maker.made[0][0]
+    assert (choice.preset, choice.invitation.name) == ("join", "home")
+    await until(pilot, lambda: app.current_mode == "home")
 
 
 async def test_a_full_disk_keeps_the_wizard_open(wizard: Any, until: Any) -> None:

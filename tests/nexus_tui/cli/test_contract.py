@@ -24,6 +24,7 @@ EVERY_COMMAND = [
     *("wallet account add", "wallet account label", "contact add", "contact list", "contact remove"),
     *("config get", "config set", "config path"),
     *("dag show", "dag block", "dag tips", "dag finality", "dag export", "lab network", "lab clause"),
+    *("mesh peers", "mesh invite", "mesh join", "mesh connect", "mesh ban", "mesh unban"),
     *("dag evidence list", "dag evidence send", "node snapshot make", "node snapshot check", "node snapshot adopt"),
 ]
 
@@ -214,7 +215,7 @@ def test_a_locale_without_utf8_does_not_crash(process: Run, encoding: str) -> No
     plain = {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "POSIX"}
     result = process("init", "--network", "join", "--invite", "nexus:nothing", "--yes", env=plain)
     assert result.status == 1
-    assert "nexus://join?genesis=...&node=HOST:PORT" in result.err
+    assert "nexus://join?genesis=...&node=NODE@HOST:PORT" in result.err
     result = process("init", "--network", "join", "--invite", "nexus:é\u202e…", "--yes", "--json", env=plain)
     assert result.error["code"] == "bad_invitation"
 

@@ -113,6 +113,9 @@ def test_a_genesis_of_the_same_choices_is_the_same(nexus: Run, home: Path) -> No
     assert nexus("wallet", "balance", "-a", ADDRESS, "--json").document["total"]["nxt"] == "5"
 
 
+NOBODY = f"nexus://join?genesis={GENESIS}&node={'6e' * 32}@127.0.0.1:9"
+
+
 @pytest.mark.parametrize(
     ("options", "status", "code"),
     [
@@ -129,7 +132,9 @@ def test_a_genesis_of_the_same_choices_is_the_same(nexus: Run, home: Path) -> No
         (("--network", "join", "--invite", "http://x"), 1, "bad_invitation"),
         (("--network", "join", "--invite", f"nexus://join?genesis={GENESIS}"), 1, "bad_invitation"),
         (("--network", "join", "--invite", f"nexus://join?genesis={GENESIS}&node=a:99999"), 1, "bad_invitation"),
-        (("--network", "join", "--invite", f"nexus://join?genesis={GENESIS}&node=a:4711"), 3, "cannot_join_yet"),
+        (("--network", "join", "--invite", f"nexus://join?genesis={GENESIS}&node=a:4711"), 1, "bad_invitation"),
+        (("--network", "join", "--invite", NOBODY), 3, "nobody_answers"),
+        (("--network", "solo", "--invite", NOBODY), 2, "usage"),
         ((), 2, "usage"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The first minute without a screen: a profile appears complete or not at all; invitations are only looked at."""
+"""The first minute without a screen: a profile appears complete or not at all."""
 
 from __future__ import annotations
 
@@ -12,14 +12,11 @@ from nexus_tui.onboarding import (
     NetworkChoice,
     NetworkMade,
     OnboardingResult,
-    check_invitation,
     create_profile_and_wallet,
 )
 from node.api.errors import Refused, UsageError
 from node.profile.paths import ProfilePaths, list_profiles
 from wallet.secret import Secret
-
-GENESIS = "ab" * 32
 
 
 def onboard(profile: str = "work") -> OnboardingResult:
@@ -62,39 +59,6 @@ def test_a_network_that_cannot_be_made_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         create_profile_and_wallet(NetworkChoice("moon"), "work", Secret.of("x"), make_network)
     assert onboard().paths.exists
-
-
-@pytest.mark.parametrize("node", ["a.example:4711", "10.0.0.1:1", "[fe80::1]:65535"])
-def test_a_good_invitation_names_its_network(node: str) -> None:
-    assert check_invitation(f"nexus://join?genesis={GENESIS}&node={node}&name=town") == "town"
-    assert check_invitation(f"  nexus://join?genesis={GENESIS}&node={node}\n") == GENESIS[:12]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "join",
-        "nexus://join",
-        "nexus://join?",
-        f"nexus:leave?genesis={GENESIS}&node=a:1",
-        f"http:join?genesis={GENESIS}&node=a:1",
-        "nexus://join?genesis=abc&node=a:1",
-        f"nexus://join?genesis={GENESIS}&genesis={GENESIS}&node=a:1",
-        f"nexus://join?genesis={GENESIS}&node=a",
-        f"nexus://join?genesis={GENESIS}&node=:1",
-        f"nexus://join?genesis={GENESIS}&node=a:0",
-        f"nexus://join?genesis={GENESIS}&node=a:65536",
-        f"nexus://join?genesis={GENESIS}&node=a:٣",
-        "nexus://join?" + "a=1&" * 50,
-        "nexus://join?genesis=" + "a" * 5000,
-        "nexus://[::join",
-    ],
-)
-def test_what_is_no_invitation_is_refused(text: str) -> None:
-    with pytest.raises(Refused) as caught:
-        check_invitation(text)
-    assert caught.value.code == "bad_invitation"
 
 
 async def test_the_wizard_gets_a_household_that_lives(tmp_path: Path) -> None:

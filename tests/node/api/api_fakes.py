@@ -13,6 +13,7 @@ from node.api.records import (
     AcceptedView,
     AccountView,
     Alert,
+    BanView,
     BlockSummary,
     BlockView,
     Check,
@@ -24,8 +25,11 @@ from node.api.records import (
     EvidenceView,
     FinalityView,
     HistoryPage,
+    InvitationView,
+    MeshView,
     NetworkInfo,
     Output,
+    PeerView,
     Place,
     RegionShare,
     Status,
@@ -54,6 +58,8 @@ DAG_BLOCK = DagBlockSummary(
 EVIDENCE = EvidenceView(
     b"e" * 32, 2, "double_vote", b"c" * 21, True, 8, 3, "voted twice", 60, 3, "open", (b"v", b"h" * 300, b"i")
 )
+LINKED = PeerView(b"p" * 32, "192.0.2.7", 7_400, True, "nexus", 5_000, None, 7, 8, False, 3, 99)
+MESH = MeshView(b"n" * 32, 7_400, ("192.0.2.1",), 12, True, (LINKED,), (BanView(b"b" * 32, 2**41),))
 VALIDATOR = ValidatorView(b"c" * 21, "", "Violet", 60, None, 4, True)
 
 
@@ -174,6 +180,20 @@ class FakeNode:
 
     async def evidence(self) -> tuple[EvidenceView, ...]:
         return (EVIDENCE,)
+
+    async def mesh(self) -> MeshView:
+        return MESH
+
+    async def invitation(self, host: str | None = None) -> InvitationView:
+        return InvitationView(f"nexus://join?host={host}", "NEXUS:A")
+
+    async def introduce(self, place: str) -> bytes:
+        self.calls.append(("introduce", place))
+        return b"p" * 32
+
+    async def ban(self, node: bytes, seconds: int) -> bool:
+        self.calls.append(("ban", node, seconds))
+        return seconds > 0
 
     async def places(self) -> tuple[Place, ...]:
         return (Place("accounts", "accounts", 1), Place("TREASURY", "reserve", 2))

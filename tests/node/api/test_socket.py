@@ -137,6 +137,13 @@ async def test_every_method_gives_the_same_answer(running: Running) -> None:
         assert ("dag", 7, 500) in local.calls
         assert await node.places() == await local.places()
         assert await node.evidence() == await local.evidence()
+        assert await node.mesh() == await local.mesh()
+        assert await node.invitation() == await local.invitation()
+        assert await node.invitation("here.example") == await local.invitation("here.example")
+        assert await node.introduce("nxn1…@here:1") == b"p" * 32
+        assert ("introduce", "nxn1…@here:1") in local.calls
+        assert await node.ban(b"p" * 32, 60)
+        assert not await node.ban(b"p" * 32, 0)
         assert await node.verify() == await local.verify()
         assert ("history", (A, b"\1" * 33), 7, 9) in local.calls
 

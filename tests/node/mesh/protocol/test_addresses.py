@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from node.encoding.canonical import decode, encode
+from node.encoding.hosts import Address, is_host, is_public, prefix_of
 from node.mesh.protocol.addresses import (
     FIRST_WAIT_MS,
     LONGEST_WAIT_MS,
@@ -18,11 +19,7 @@ from node.mesh.protocol.addresses import (
     MAX_FAILURES,
     MAX_FROM_SOURCE,
     MAX_IN_PREFIX,
-    Address,
     AddressBook,
-    is_host,
-    is_public,
-    prefix_of,
 )
 
 OWN = b"o" * 32
@@ -177,6 +174,7 @@ def test_only_what_works_is_told_on_and_only_a_part() -> None:
     assert len(shared) == 25
     assert address(200) not in shared
     assert made.share(3, NOW, local=False).__len__() == 3
+    assert len(book(5, reached=1).share(100, NOW, local=False)) == 5
     assert made.share(1_000, NOW + 31 * DAY, local=False) == ()
 
 

@@ -1,6 +1,6 @@
 """Invitations: how somebody who knows nobody joins a network (protocol section 10).
 
-As text, `nexus://join?genesis=…&node=ID@HOST:PORT&…`, with everything: the genesis hash, a name for people, a recent
+As text, `nexus://join?genesis=…&node=NODE@HOST:PORT&…`, with everything: the genesis hash, a name for people, a recent
 final checkpoint and one or more nodes. As a QR code that fits 41 columns, `NEXUS:` and base32 in capital letters (which
 QR codes hold densely): one node, and the first 16 bytes of the genesis hash and of the checkpoint's. Sixteen bytes are
 enough to know them again: whoever wanted another with the same ones had to find a second preimage of 128 bits.
@@ -15,7 +15,9 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from node.api.errors import Refused
-from node.mesh.protocol.addresses import Address, is_host
+from node.encoding.hosts import Address, is_host
+from node.encoding.node_id import PREFIX as PREFIX_OF_NODES
+from node.encoding.node_id import NodeIdError, check_node_id, node_text, parse_node_id
 
 SCHEME = "nexus"
 QR_SCHEME = "NEXUS:"
@@ -41,7 +43,7 @@ class Invitation(NamedTuple):
         fields = [("genesis", self.genesis.hex())]
         if self.checkpoint:
             fields.append(("checkpoint", self.checkpoint.hex()))
-        fields += [("node", f"{node.node.hex()}@{_bracketed(node.host)}:{node.port}") for node in self.nodes]
+        fields += [("node", f"{node_text(node.node)}@{_bracketed(node.host)}:{node.port}") for node in self.nodes]
         if self.name:
             fields.append(("name", self.name))
         return f"{SCHEME}://join?" + "&".join(f"{key}={quote(value, safe='@:[]')}" for key, value in fields)
@@ -114,6 +116,11 @@ def _hash(text: str, what: str) -> bytes:
     return found
 
 
+def parse_address(text: str) -> Address:
+    """NODE@HOST:PORT, the node as nxn1… or 64 hexadecimal digits. Raises Refused."""
+    return _node(text.strip())
+
+
 def _node(text: str) -> Address:
     identity, _, place = text.rpartition("@")
     host, _, port = place.rpartition(":")
@@ -122,8 +129,14 @@ def _node(text: str) -> Address:
     elif ":" in host:
         raise _refusal("an IPv6 address in it stands without its brackets")
     if not is_host(host) or not (port.isascii() and port.isdecimal() and len(port) < 6 and 0 < int(port) < 1 << 16):
-        raise _refusal("one of its nodes is not ID@HOST:PORT")
-    return Address(host, int(port), _hash(identity, "node's id"))
+        raise _refusal("one of its nodes is not NODE@HOST:PORT")
+    try:
+        node = (
+            parse_node_id(identity) if identity.startswith(PREFIX_OF_NODES) else check_node_id(bytes.fromhex(identity))
+        )
+    except ValueError:
+        raise _refusal("its node's id is none") from None
+    return Address(host, int(port), node)
 
 
 def _parse_compact(text: str) -> Invitation:
@@ -132,7 +145,8 @@ def _parse_compact(text: str) -> Invitation:
     except ValueError:
         raise _refusal("a character in it never occurs in one") from None
     body, check = data[:-_CHECK], data[-_CHECK:]
-    if len(data) < _CHECK or check != _checksum(body):
+    whole = b32encode(data).decode().rstrip("=") == text
+    if not whole or len(data) < _CHECK or check != _checksum(body):
         raise _refusal("its checksum does not fit: a character is wrong or missing")
     if body[0] >> 4 != _VERSION:
         raise _refusal("it was made by another version of Nexus")
@@ -145,10 +159,18 @@ def _parse_compact(text: str) -> Invitation:
     except ValueError:
         name = ""
     address = Address(name, int.from_bytes(rest[:2]), rest[2:34])
-    if not is_host(name) or not address.port:
+    if not is_host(name) or not address.port or not _is_node(address.node):
         raise _refusal("its node is not one")
     genesis, checkpoint = rest[34 : 34 + PREFIX], rest[34 + PREFIX :]
     return Invitation(genesis, (address,), checkpoint if any(checkpoint) else b"")
+
+
+def _is_node(node: bytes) -> bool:
+    try:
+        check_node_id(node)
+    except NodeIdError:
+        return False
+    return True
 
 
 def _bracketed(host: str) -> str:
@@ -163,5 +185,5 @@ def _refusal(why: str) -> Refused:
     return Refused(
         "bad_invitation",
         f"This is no invitation to a network: {why}.",
-        "An invitation looks like nexus://join?genesis=…&node=ID@HOST:PORT. Copy the whole of it.",
+        "An invitation looks like nexus://join?genesis=…&node=NODE@HOST:PORT. Copy the whole of it.",
     )

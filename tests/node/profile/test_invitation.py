@@ -11,15 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.api.errors import Refused
-from node.mesh.invitation import MAX_NODES, PREFIX, Invitation, parse_invitation
-from node.mesh.protocol.addresses import Address
+from node.encoding.hosts import Address
+from node.profile.invitation import MAX_NODES, PREFIX, Invitation, parse_invitation
 
 GENESIS, CHECKPOINT = bytes(range(32)), bytes(range(100, 132))
 _hash = st.binary(min_size=32, max_size=32)
+_id = st.binary(min_size=31, max_size=31).map(lambda rest: b"x" + rest[:30] + b"y")
 _host = st.one_of(
     st.ip_addresses(v=4).map(str), st.ip_addresses(v=6).map(str), st.sampled_from(["example.org", "a-b.c", "node7"])
 )
-_node = st.builds(Address, _host, st.integers(1, 65_535), _hash)
+_node = st.builds(Address, _host, st.integers(1, 65_535), _id)
 _name = st.text(st.characters(categories=("L", "N", "P", "S")), max_size=40).map(lambda text: text.strip())
 _invitation = st.builds(
     Invitation,
@@ -82,12 +83,13 @@ def test_a_wrong_character_is_found(made: Invitation, data: st.DataObject) -> No
         (invitation().text() + "&name=other", "stands twice"),
         (invitation().text() + "&colour=red", "is not known"),
         (invitation(nodes=()).text(), "names no node"),
-        (invitation().text().replace(":7400", ":0"), "not ID@HOST:PORT"),
-        (invitation().text().replace(":7400", ":99999"), "not ID@HOST:PORT"),
-        (invitation().text().replace(":7400", ":٧٤"), "not ID@HOST:PORT"),
+        (invitation().text().replace(":7400", ":0"), "not NODE@HOST:PORT"),
+        (invitation().text().replace(":7400", ":99999"), "not NODE@HOST:PORT"),
+        (invitation().text().replace(":7400", ":٧٤"), "not NODE@HOST:PORT"),
         (invitation().text().replace("203.0.113.7", "2001:db8::1"), "without its brackets"),
-        (invitation().text().replace("203.0.113.7", "-x-"), "not ID@HOST:PORT"),
-        (invitation().text().replace("6e6e@", "6e@"), "node's id is not 64"),
+        (invitation().text().replace("203.0.113.7", "-x-"), "not NODE@HOST:PORT"),
+        (invitation().text().replace("node=nxn1", "node=nxn1q"), "node's id is none"),
+        (invitation(nodes=(Address("h", 1, bytes(32)),)).text(), "node's id is none"),
         (invitation(name="\x1b[2J").text(), "cannot be shown"),
         (invitation(name="x" * 65).text(), "too long"),
         ("nexus://join?" + "x" * 3_000, "too long"),

@@ -1,0 +1,198 @@
+"""`nexus mesh`: the links of this node to others, invitations, and whom it does not talk to."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from nexus_tui.cli.output import foreign, table
+from nexus_tui.cli.session import session_of
+from node.api.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from nexus_tui.cli.session import Session
+    from node.api.interface import NodeApi
+    from node.api.records import MeshView, PeerView
+
+Answer = TypeVar("Answer")
+
+NodeId = Annotated[str, typer.Argument(metavar="NODE", help="The node's id (nxn1…), or the first digits of a peer's.")]
+
+
+def peers(context: typer.Context) -> None:
+    """List the peers that this node is linked with, and where it can be reached itself."""
+    session = session_of(context)
+    view = _ask(session, lambda api: api.mesh())
+    session.done(mesh_document(view), _peer_lines(view))
+
+
+def invite(
+    context: typer.Context,
+    host: Annotated[
+        str | None, typer.Option("--host", help="Where others reach this device; its own addresses if not given.")
+    ] = None,
+    qr: Annotated[bool, typer.Option("--qr", help="Draw the short form as a QR code.")] = False,
+) -> None:
+    """Make an invitation to this network: whoever has it can join by this node."""
+    session = session_of(context)
+    made = _ask(session, lambda api: api.invitation(host))
+    lines = [made.uri, "", f"Short form: {made.compact}"]
+    if qr:
+        from wallet.requests import qr as code
+
+        lines += ["", *code(made.compact, error="l")]
+    session.done({"uri": made.uri, "compact": made.compact}, lines)
+
+
+def join(
+    context: typer.Context, uri: Annotated[str, typer.Argument(metavar="URI", help="An invitation to this network.")]
+) -> None:
+    """Call the nodes of an invitation to the network of this profile. To join another one: nexus init."""
+    _introduce(context, uri)
+
+
+def connect(
+    context: typer.Context, place: Annotated[str, typer.Argument(metavar="NODE@HOST:PORT", help="Where the node is.")]
+) -> None:
+    """Call a node, and remember it."""
+    _introduce(context, place)
+
+
+def ban(
+    context: typer.Context,
+    node: NodeId,
+    hours: Annotated[int, typer.Option("--hours", min=1, max=87_600, help="For so long.")] = 24,
+) -> None:
+    """Do not talk to a node for a while; a link to it ends."""
+    _ban(context, node, hours * 3_600)
+
+
+def unban(context: typer.Context, node: NodeId) -> None:
+    """Talk to a node again."""
+    _ban(context, node, 0)
+
+
+def _ban(context: typer.Context, text: str, seconds: int) -> None:
+    from node.encoding.node_id import node_text
+
+    session = session_of(context)
+
+    async def both(api: NodeApi) -> tuple[bytes, bool]:
+        node = _resolve(text, await api.mesh())
+        return node, await api.ban(node, seconds)
+
+    node, changed = _ask(session, both)
+    if seconds:
+        done = f"{node_text(node)} is not let in for {seconds // 3_600} hours."
+    else:
+        done = f"{node_text(node)} may link again." if changed else f"{node_text(node)} was not kept out."
+    session.done({"node": node_text(node), "banned": seconds > 0, "changed": changed}, done)
+
+
+def _resolve(text: str, view: MeshView) -> bytes:
+    """The node that a person means: a whole id, or the beginning of one that is linked or banned."""
+    from node.encoding.node_id import NodeIdError, node_text, parse_node_id
+
+    text = text.strip().lower()
+    known = {peer.node for peer in view.peers} | {item.node for item in view.bans}
+    found = [node for node in known if node_text(node).startswith(text)] if len(text) >= 6 else []
+    if len(found) == 1:
+        return found[0]
+    try:
+        return parse_node_id(text)
+    except NodeIdError as error:
+        raise UsageError("bad_node_id", str(error), "See them with: nexus mesh peers") from None
+
+
+def _introduce(context: typer.Context, place: str) -> None:
+    from node.encoding.node_id import node_text
+
+    session = session_of(context)
+    node = _ask(session, lambda api: api.introduce(place))
+    session.done({"node": node_text(node)}, f"{node_text(node)} is called; see: nexus mesh peers")
+
+
+def _ask(session: Session, question: Callable[[NodeApi], Awaitable[Answer]]) -> Answer:
+    from nexus_tui.cli.connection import connect as attach
+
+    async def run() -> Answer:
+        async with attach(session.paths, session.config, "node") as api:
+            return await question(api)
+
+    return asyncio.run(run())
+
+
+def mesh_document(view: MeshView) -> dict[str, Any]:
+    """The node's links."""
+    from node.encoding.node_id import node_text
+
+    return {
+        "node": node_text(view.node),
+        "port": view.port,
+        "hosts": list(view.hosts),
+        "known": view.known,
+        "syncing": view.syncing,
+        "peers": [peer_document(peer) for peer in view.peers],
+        "bans": [{"node": node_text(item.node), "until_ms": item.until_ms} for item in view.bans],
+    }
+
+
+def peer_document(peer: PeerView) -> dict[str, Any]:
+    """One link."""
+    from node.encoding.node_id import node_text
+
+    return {
+        "node": node_text(peer.node),
+        "host": peer.host,
+        "port": peer.port,
+        "inbound": peer.inbound,
+        "agent": peer.agent,
+        "linked_ms": peer.linked_ms,
+        "delay_ms": peer.delay_ms,
+        "bytes_in": peer.bytes_in,
+        "bytes_out": peer.bytes_out,
+        "behind": peer.behind,
+        "faults": peer.faults,
+        "score": peer.score,
+    }
+
+
+def _peer_lines(view: MeshView) -> list[str]:
+    from node.encoding.node_id import node_text
+
+    where = " ".join(view.hosts) or "nowhere"
+    lines = [f"This node  {node_text(view.node)}"]
+    lines.append(f"Listens    port {view.port} at {where}" if view.port else "Listens    nowhere: it only calls others")
+    lines.append(f"Knows      {view.known} address{'es' if view.known != 1 else ''}")
+    if view.syncing:
+        lines.append("Fetches what it has missed")
+    lines.append("")
+    if not view.peers:
+        return [*lines, "No peer is linked. Invite one: nexus mesh invite; or call one: nexus mesh connect"]
+    rows = (
+        (
+            node_text(peer.node)[:16],
+            f"{foreign(peer.host)}:{peer.port}" if ":" not in peer.host else f"[{foreign(peer.host)}]:{peer.port}",
+            "in" if peer.inbound else "out",
+            "" if peer.delay_ms is None else f"{peer.delay_ms} ms",
+            _size(peer.bytes_in + peer.bytes_out),
+            _span(peer.linked_ms),
+        )
+        for peer in view.peers
+    )
+    return [*lines, *table(rows, right=frozenset({3, 4, 5}))]
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1_000_000 else f"{count / 1e3:.1f} kB"
+
+
+def _span(ms: int) -> str:
+    minutes = ms // 60_000
+    if minutes >= 2 * 1_440:
+        return f"{minutes // 1_440} d"
+    return f"{minutes // 60} h" if minutes >= 120 else f"{minutes} min" if minutes >= 2 else f"{ms // 1000} s"

@@ -1,0 +1,112 @@
+"""Joining a network by an invitation: fetch its genesis from a node that the invitation names, and begin a profile.
+
+The genesis is checked against its hash, so whoever gives it is believed nothing else; the checkpoint that the
+invitation names is kept for a later sync.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from node.api.errors import NoNode
+from node.encoding.hosts import Address
+from node.ledger.genesis import RULE_VERSION, Genesis, GenesisError
+from node.ledger.parameters import ParameterError
+from node.mesh.certificate import make_credentials
+from node.mesh.identity import NodeKey
+from node.mesh.link import LinkError
+from node.mesh.protocol import messages
+from node.mesh.protocol.hello import GUEST, PROTOCOL, Hello
+from node.mesh.protocol.limits import GUEST_MS, LIMITS, size_of
+from node.mesh.protocol.messages import AskGenesis, Bye, GenesisFile, WireError
+from node.mesh.transport import Transport
+from node.profile.invitation import Invitation, parse_invitation
+from node.profile.paths import ProfilePaths
+from node.service.clock import system_clock
+from node.service.founding import write_genesis
+from node.service.peer_file import PeerFile
+
+__all__ = ["join_network", "parse_invitation"]
+
+
+async def join_network(paths: ProfilePaths, invitation: Invitation) -> Genesis:
+    """Write the genesis of the network and the nodes to begin with into a profile that has none.
+
+    Raises NoNode where no node of the invitation gives the genesis; nothing was written then.
+    """
+    genesis = await _fetch(invitation)
+    now = system_clock()
+    rows = tuple((*address, b"", now, 0, 0) for address in _one_each(invitation.nodes))
+    PeerFile(paths.peers).save(0, rows, {})
+    write_genesis(paths, genesis)
+    return genesis
+
+
+def _one_each(nodes: tuple[Address, ...]) -> list[Address]:
+    return list({address.node: address for address in reversed(nodes)}.values())
+
+
+async def _fetch(invitation: Invitation) -> Genesis:
+    """Ask the nodes one after the other."""
+    # A key of the moment: who only asks need not be known again.
+    key = NodeKey(os.urandom(32))
+    transport = Transport(make_credentials(key), lambda: _greeting(invitation).encoded(), size_of)
+    reasons: list[str] = []
+    try:
+        for address in invitation.nodes:
+            try:
+                async with asyncio.timeout(GUEST_MS / 1000):
+                    return await _ask(transport, address, invitation)
+            except (LinkError, WireError, GenesisError, ParameterError, TimeoutError) as error:
+                reasons.append(str(error) or f"{address.host} port {address.port} did not answer in time.")
+    finally:
+        await transport.close()
+    raise NoNode(
+        "nobody_answers",
+        f"No node of the invitation could be asked for the network's genesis: {' '.join(reasons)[:400]} "
+        "Nothing was changed.",
+        "Are you both online? Ask for a fresh invitation if the other device has moved to another network.",
+    )
+
+
+async def _ask(transport: Transport, address: Address, invitation: Invitation) -> Genesis:
+    link = await transport.connect(address.host, address.port, address.node)
+    try:
+        question = AskGenesis()
+        link.send(messages.NUMBERS[AskGenesis], messages.encode(question), LIMITS[AskGenesis].queue)
+        while True:
+            for kind, body in await link.receive():
+                match messages.decode(kind, body):
+                    case GenesisFile(data):
+                        return _checked(data, invitation)
+                    case Bye(_, text):
+                        raise WireError("sent_away", text)
+                    case _:
+                        raise WireError("unasked", "The node answered with something else.")
+    finally:
+        await link.close()
+
+
+def _checked(data: bytes, invitation: Invitation) -> Genesis:
+    genesis = Genesis.decode(data)
+    if not genesis.hash.startswith(invitation.genesis):
+        raise WireError("other_network", "The node gave the genesis of another network than the invitation names.")
+    return genesis
+
+
+def _greeting(invitation: Invitation) -> Hello:
+    return Hello(
+        protocol=PROTOCOL,
+        rules=RULE_VERSION,
+        genesis=invitation.genesis.ljust(32, b"\0"),
+        services=GUEST,
+        port=0,
+        clock_ms=system_clock(),
+        nonce=os.urandom(16),
+        tips=(),
+        score=0,
+        final=0,
+        final_hash=bytes(32),
+        agent="nexus",
+    )

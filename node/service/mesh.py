@@ -1,0 +1,468 @@
+"""The node in the mesh: links made and taken, whom to try next, whom to refuse (protocol section 10).
+
+`Gossip` decides what is said; here are the links that carry it, the address book, bans, and what the local network
+tells. One link a peer; of two that crossed each other the one opened by the smaller node id stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from node.api.errors import NexusError, Refused
+from node.api.records import BanView, InvitationView, MeshView, PeerView
+from node.encoding.hosts import Address, is_host, is_public, prefix_of
+from node.mesh.admission import AdmissionLimits
+from node.mesh.certificate import make_credentials
+from node.mesh.discovery import Announcer, ask, can_hear_multicast, own_addresses
+from node.mesh.identity import NodeKey
+from node.mesh.link import Link, LinkError
+from node.mesh.protocol import hello as greetings
+from node.mesh.protocol import messages
+from node.mesh.protocol.addresses import AddressBook
+from node.mesh.protocol.hello import GUEST, RELAY, Hello
+from node.mesh.protocol.limits import BAN_MS, GUEST_MS, LIMITS, size_of
+from node.mesh.protocol.machine import Close, Heard, Send
+from node.mesh.protocol.messages import (
+    Addresses,
+    AnyMessage,
+    AskAddresses,
+    AskGenesis,
+    Bye,
+    GenesisFile,
+    WireError,
+)
+from node.mesh.transport import Transport
+from node.profile.invitation import MAX_NAME, MAX_NODES, QR_SCHEME, Invitation, parse_address, parse_invitation
+from node.service.gossip import Gossip
+from node.service.mesh_settings import MeshSettings
+from node.service.node import Node
+from node.service.peer_file import PeerFile
+
+_log = logging.getLogger("nexus.mesh")
+
+_DIALS = 4  # at a time
+_TOLD = 8  # peers that hear of a new address
+_IDLE_S = 60.0
+_SAVE_S = 60.0
+_DRAIN_S = 60.0
+_LOCAL_AGAIN_S = 120.0
+"""A place of the local network that was no use is tried again so much later; who cannot hear asks as often."""
+_CROSSING_S = 5.0
+
+
+@dataclass(slots=True)
+class Peer:
+    """One linked peer."""
+
+    link: Link
+    hello: Hello
+    since_ms: int
+
+
+class Mesh:
+    """Made by `node.service.opening`; `run` until cancelled."""
+
+    def __init__(
+        self, node: Node, key: NodeKey, file: PeerFile, settings: MeshSettings, clock: Callable[[], int]
+    ) -> None:
+        self.key = key
+        self.settings = settings
+        self.peers: dict[int, Peer] = {}
+        self.port = 0
+        """Where it listens, 0 for nowhere."""
+        self._node = node
+        self._file = file
+        self._clock = clock
+        self._random = Random(os.urandom(16))
+        self.book = AddressBook(key.id, self._random)
+        self.book.restore(file.rows)
+        self.bans: dict[bytes, int] = {node: until for node, until in file.bans.items() if until > clock()}
+        self._numbers = 0
+        self._dialling: set[bytes] = set()
+        self._places: dict[tuple[str, int], float] = {}  # of the local network, whose node ids are not known
+        self._wake = asyncio.Event()
+        self._tasks: asyncio.TaskGroup | None = None
+        self.gossip = Gossip(node, os.urandom(16), self._now_ms, self._carry, self._room)
+        self.gossip.services = RELAY
+        self._transport = Transport(
+            make_credentials(key),
+            lambda: self.gossip.hello().encoded(),
+            size_of,
+            admission=AdmissionLimits(total=settings.inbound),
+        )
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Listen, look for peers and talk to them until cancelled."""
+        announcer: Announcer | None = None
+        try:
+            if self.settings.hosts:
+                await self._listen()
+            async with asyncio.TaskGroup() as self._tasks:
+                self._start(self.gossip.run(), "mesh-gossip")
+                self._start(self._dial_on(), "mesh-dial")
+                self._start(self._save_on(), "mesh-save")
+                if self.settings.discovery:
+                    if self.port and can_hear_multicast():
+                        announcer = Announcer(self.port, self._found_place, self.settings.interfaces)
+                        await announcer.start()
+                    else:
+                        self._start(self._ask_on(), "mesh-ask")
+                await asyncio.get_running_loop().create_future()  # until cancelled
+        finally:
+            self._tasks = None
+            if announcer is not None:
+                await announcer.close()
+            for peer in self.peers.values():
+                _send(peer.link, Bye("stopping", "The node stops."))
+            await self._transport.close()
+            self._save()
+
+    def _start(self, task: Coroutine[Any, Any, None], name: str) -> None:
+        if self._tasks is None:
+            task.close()
+        else:
+            self._tasks.create_task(task, name=name)
+
+    async def _listen(self) -> None:
+        """On the port of last time, if it is free. Without one the node still calls others."""
+        try:
+            port = await self._transport.listen(
+                self.settings.hosts, self._file.port or self.settings.port, self._accepted
+            )
+        except NexusError as error:
+            _log.warning("no links are taken from outside: %s", error.message)
+            self._node.alerts.put("not_listening", "warning", error.message, error.hint)
+            return
+        self.port = self.gossip.port = self._file.port = port
+        _log.info("listening on %s, port %d", " and ".join(self.settings.hosts), port)
+
+    @staticmethod
+    def _now_ms() -> int:
+        return int(asyncio.get_running_loop().time() * 1000)
+
+    # -- links ----------------------------------------------------------------------------------------------------
+
+    def _accepted(self, link: Link) -> None:
+        self._start(self._take(link), "mesh-peer")
+
+    async def _take(self, link: Link) -> None:
+        await self._serve(link)
+
+    async def _serve(self, link: Link) -> bool:
+        """Talk on a link until it ends; whether the peer was one to talk to."""
+        try:
+            hello = Hello.decode(link.hello)
+            greetings.judge(self.gossip.hello(), hello)
+            if hello.services & GUEST:
+                await self._serve_guest(link)
+                return True
+            self._check_welcome(link)
+        except WireError as error:
+            _send(link, Bye(error.code[:32], str(error)[:200]))
+            await link.close()
+            _log.debug("%r was sent away: %s", link, error)
+            if error.code in ("self", "other_network"):
+                self.book.forget(link.peer)
+            return False
+        await self._talk(link, hello)
+        return True
+
+    def _check_welcome(self, link: Link) -> None:
+        if self.bans.get(link.peer, 0) > self._clock():
+            raise WireError("banned", "This node does not talk to you for now.")
+        other = next((peer for peer in self.peers.values() if peer.link.peer == link.peer), None)
+        if other is None:
+            return
+        crossed = self._now_ms() - other.since_ms < _CROSSING_S * 1000 and other.link.inbound != link.inbound
+        mine_is_smaller = self.key.id < link.peer
+        if crossed and link.inbound != mine_is_smaller:
+            other.link.abort("crossed", "Another link to the same peer is kept.")
+            return
+        raise WireError("linked_already", "There is a link between these nodes already.")
+
+    async def _talk(self, link: Link, hello: Hello) -> None:
+        self._numbers += 1
+        number = self._numbers
+        now = self._clock()
+        self.peers[number] = Peer(link, hello, self._now_ms())
+        if link.inbound and hello.port:
+            address = Address(link.host, hello.port, link.peer)
+            if self.book.add(address, link.peer, now):
+                self._tell_others(address)
+        self.book.reached(link.peer, now)
+        self.gossip.connected(number, hello, link.inbound)
+        if not link.inbound:
+            self.gossip.say(number, AskAddresses())
+        _log.info("linked with %r", link)
+        try:
+            while True:
+                for kind, body in await link.receive():
+                    self.gossip.received(number, kind, body)
+        except LinkError as error:
+            _log.info("%r ended: %s", link, error.message)
+        finally:
+            self.peers.pop(number, None)
+            self.gossip.disconnected(number)
+            self._wake.set()
+
+    def _tell_others(self, address: Address) -> None:
+        """Somebody new can be reached: a few peers hear of it."""
+        local = not is_public(address.host)
+        able = [number for number, peer in self.peers.items() if not local or not is_public(peer.link.host)]
+        for number in self._random.sample(able, min(_TOLD, len(able))):
+            if self.peers[number].link.peer != address.node:
+                self.gossip.say(number, Addresses(((address.host, address.port, address.node),)))
+
+    async def _serve_guest(self, link: Link) -> None:
+        """Give the genesis to somebody who wants to join."""
+        try:
+            async with asyncio.timeout(GUEST_MS / 1000):
+                while True:
+                    for kind, body in await link.receive():
+                        if not isinstance(messages.decode(kind, body), AskGenesis):
+                            raise WireError("guest", "A guest may only ask for the genesis.")
+                        _send(link, GenesisFile(self._node.genesis.encode()))
+                        await link.drain(GUEST_MS / 1000)
+        except (LinkError, TimeoutError):
+            await link.close()
+
+    # -- what gossip wants ----------------------------------------------------------------------------------------
+
+    def _carry(self, effect: Send | Heard | Close) -> None:
+        peer = self.peers.get(effect.peer)
+        if peer is None:
+            return
+        match effect:
+            case Send(number, message):
+                if not _send(peer.link, message):
+                    self._end(number, peer, "too_slow", "The peer does not take what is sent.")
+            case Heard(number, AskAddresses()):
+                local = not is_public(peer.link.host)
+                known = self.book.share(messages.MAX_ADDRESSES, self._clock(), local=local)
+                self.gossip.say(number, Addresses(tuple((one.host, one.port, one.node) for one in known)))
+            case Heard(_, Addresses(entries)):
+                for entry in entries:
+                    self._told_of(Address(*entry), peer)
+                self._wake.set()
+            case Close(number, code, text, ban_ms):
+                if ban_ms:
+                    _log.warning("%r is not let in for %d min: %s (%s)", peer.link, ban_ms // 60_000, text, code)
+                    self.bans[peer.link.peer] = self._clock() + ban_ms
+                _send(peer.link, Bye(code[:32], text[:200]))
+                self._end(number, peer, code, text)
+            case _:
+                pass
+
+    def _told_of(self, address: Address, peer: Peer) -> None:
+        """Addresses of a local network are taken only from within it."""
+        if is_public(address.host) or not is_public(peer.link.host):
+            self.book.add(address, peer.link.peer, self._clock())
+
+    def _end(self, number: int, peer: Peer, code: str, text: str) -> None:
+        self.peers.pop(number, None)
+        self._start(_close(peer.link, code, text), "mesh-close")
+        self._wake.set()
+
+    async def _room(self, number: int) -> None:
+        """Wait until the peer has taken what was sent before."""
+        peer = self.peers.get(number)
+        if peer is not None:
+            with contextlib.suppress(LinkError, TimeoutError):
+                await peer.link.drain(_DRAIN_S)
+
+    # -- whom to call ---------------------------------------------------------------------------------------------
+
+    async def _dial_on(self) -> None:
+        while True:
+            self._wake.clear()
+            self._dial_what_is_due()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._next_s()):
+                    await self._wake.wait()
+
+    def _dial_what_is_due(self) -> None:
+        now = self._clock()
+        linked = {peer.link.peer for peer in self.peers.values()}
+        banned = {node for node, until in self.bans.items() if until > now}
+        prefixes = {prefix_of(peer.link.host) for peer in self.peers.values() if not peer.link.inbound}
+        wanted = self.settings.outbound - sum(not peer.link.inbound for peer in self.peers.values())
+        while len(self._dialling) < min(_DIALS, wanted):
+            address = self.book.candidate(now, linked | banned | self._dialling, prefixes)
+            if address is None:
+                break
+            self._dialling.add(address.node)
+            prefixes.add(prefix_of(address.host))
+            self._start(self._dial(address), "mesh-dial-one")
+        loop_now = asyncio.get_running_loop().time()
+        for place, due in list(self._places.items()):
+            if wanted > 0 and due <= loop_now:
+                self._places[place] = loop_now + _LOCAL_AGAIN_S
+                self._start(self._dial_place(*place), "mesh-dial-local")
+
+    def _next_s(self) -> float:
+        due = self.book.next_ms()
+        return _IDLE_S if due is None else min(max((due - self._clock()) / 1000, 1.0), _IDLE_S)
+
+    async def _dial(self, address: Address) -> None:
+        try:
+            link = await self._transport.connect(address.host, address.port, address.node)
+        except LinkError as error:
+            _log.debug("%s port %d was not reached: %s", address.host, address.port, error.message)
+            self.book.failed(address.node, self._clock())
+            return
+        finally:
+            self._dialling.discard(address.node)
+            self._wake.set()
+        if not await self._serve(link):
+            self.book.failed(address.node, self._clock())
+
+    async def _dial_place(self, host: str, port: int) -> None:
+        """Somebody of the local network, who may be anybody, this node itself too."""
+        if any((peer.link.host, peer.hello.port) == (host, port) for peer in self.peers.values()):
+            return
+        try:
+            link = await self._transport.connect(host, port, None)
+        except LinkError as error:
+            _log.debug("%s port %d was not reached: %s", host, port, error.message)
+            return
+        self.book.add(Address(host, port, link.peer), b"", self._clock())
+        await self._serve(link)
+
+    def _found_place(self, host: str, port: int) -> None:
+        if len(self._places) < messages.MAX_ADDRESSES or (host, port) in self._places:
+            self._places.setdefault((host, port), 0.0)
+            self._wake.set()
+
+    async def _ask_on(self) -> None:
+        while True:
+            if len(self.peers) < self.settings.outbound:
+                for host, port in await ask():
+                    self._found_place(host, port)
+            await asyncio.sleep(_LOCAL_AGAIN_S)
+
+    # -- what the owner says --------------------------------------------------------------------------------------
+
+    def introduce(self, address: Address) -> bool:
+        """The owner names a node; it is called at once."""
+        self.bans.pop(address.node, None)
+        self.book.forget(address.node)
+        added = self.book.add(address, b"", self._clock())
+        self._wake.set()
+        return added
+
+    def introduce_place(self, place: str) -> bytes:
+        """The owner names a node as NODE@HOST:PORT, or by an invitation to this network. Raises Refused."""
+        if "://" in place or place.upper().startswith(QR_SCHEME):
+            invitation = parse_invitation(place)
+            if not self._node.genesis.hash.startswith(invitation.genesis):
+                raise Refused("other_network", "The invitation is to another network. Nothing was changed.")
+            addresses = invitation.nodes
+        else:
+            addresses = (parse_address(place),)
+        if not any([self.introduce(address) for address in addresses]):
+            raise Refused("bad_place", "That is this node itself.")
+        return addresses[0].node
+
+    def invitation(self, host: str | None) -> InvitationView:
+        """An invitation by this node. Raises Refused where it cannot be reached."""
+        hosts = self._hosts() if host is None else [host]
+        if not self.port or not hosts:
+            raise Refused(
+                "not_listening",
+                "This node takes no links from outside, so nobody could come by its invitation.",
+                "Set mesh.listen to an address of this device, or connect to the network; then start the node again.",
+            )
+        if not all(is_host(one) for one in hosts):
+            raise Refused("bad_host", f"{host!r} is no host's name or address.")
+        nodes = tuple(Address(one, self.port, self.key.id) for one in hosts[:MAX_NODES])
+        genesis, final = self._node.genesis, self._node.engine.final
+        checkpoint = final.hash if final.height else b""
+        made = Invitation(genesis.hash, nodes, checkpoint, genesis.name[:MAX_NAME])
+        return InvitationView(made.text(), made.compact())
+
+    def _hosts(self) -> list[str]:
+        """Where others may reach this device, if it listens there."""
+        if set(self.settings.hosts) & {"0.0.0.0", "::"}:
+            return own_addresses()
+        return list(self.settings.hosts)
+
+    def view(self) -> MeshView:
+        """The links as they are now."""
+        now = self._now_ms()
+        peers = []
+        for number, peer in self.peers.items():
+            known = self.gossip.machine.peers.get(number)
+            if known is not None:
+                link, hello = peer.link, peer.hello
+                peers.append(
+                    PeerView(
+                        node=link.peer,
+                        host=link.host,
+                        port=hello.port if link.inbound else link.port,
+                        inbound=link.inbound,
+                        agent=hello.agent,
+                        linked_ms=now - peer.since_ms,
+                        delay_ms=known.delay_ms,
+                        bytes_in=link.bytes_in,
+                        bytes_out=link.bytes_out,
+                        behind=known.behind,
+                        faults=known.faults,
+                        score=hello.score,
+                    )
+                )
+        bans = tuple(BanView(node, until) for node, until in sorted(self.bans.items()) if until > self._clock())
+        return MeshView(
+            node=self.key.id,
+            port=self.port,
+            hosts=tuple(self._hosts()) if self.port else (),
+            known=len(self.book),
+            syncing=self.gossip.machine.syncing,
+            peers=tuple(peers),
+            bans=bans,
+        )
+
+    def ban(self, node: bytes, ban_ms: int = BAN_MS) -> bool:
+        """Do not talk to a node for a while; whether that is new."""
+        changed = node not in self.bans
+        self.bans[node] = self._clock() + ban_ms
+        for number, peer in list(self.peers.items()):
+            if peer.link.peer == node:
+                _send(peer.link, Bye("banned", "This node does not talk to you for now."))
+                self.gossip.disconnected(number)
+                self._end(number, peer, "banned", "The owner of this node wanted it so.")
+        self._save()
+        return changed
+
+    def unban(self, node: bytes) -> bool:
+        """Talk to it again; whether it was banned."""
+        return self.bans.pop(node, None) is not None
+
+    # -- what stays -----------------------------------------------------------------------------------------------
+
+    async def _save_on(self) -> None:
+        while True:
+            await asyncio.sleep(_SAVE_S)
+            self._save()
+
+    def _save(self) -> None:
+        now = self._clock()
+        self.bans = {node: until for node, until in self.bans.items() if until > now}
+        self._file.save(self.port, self.book.rows(), self.bans)
+
+
+def _send(link: Link, message: AnyMessage) -> bool:
+    return link.send(messages.NUMBERS[type(message)], messages.encode(message), LIMITS[type(message)].queue)
+
+
+async def _close(link: Link, code: str, text: str) -> None:
+    await link.close()
+    link.abort(code, text)

@@ -1,0 +1,60 @@
+"""What a node remembers of others between its runs: its port, the address book, bans; all can be learned again."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from node.api.errors import NexusError
+from node.encoding.canonical import EncodingError, Value, decode, pack
+from node.storage.files import write_durably
+
+_FORMAT = "nexus peers 1"
+_MAX = 4 << 20
+
+_log = logging.getLogger("nexus.mesh")
+
+
+class PeerFile:
+    """`peers.nexus` in the profile's folder. One that cannot be read is begun anew, and the log says so."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.port = 0
+        self.rows: tuple[Value, ...] = ()
+        self.bans: dict[bytes, int] = {}
+        self._written = b""
+        self._read()
+
+    def _read(self) -> None:
+        try:
+            data = self._path.read_bytes()
+            value = decode(data, _MAX)
+        except FileNotFoundError:
+            return
+        except (OSError, EncodingError) as error:
+            _log.warning("%s cannot be read (%s): peers are learned anew", self._path.name, error)
+            return
+        if type(value) is not tuple or tuple(map(type, value)) != (str, int, tuple, tuple) or value[0] != _FORMAT:
+            _log.warning("%s is of another kind: peers are learned anew", self._path.name)
+            return
+        _, port, rows, bans = value
+        if type(port) is int and port < 1 << 16:
+            self.port = port
+        if type(rows) is tuple:
+            self.rows = rows
+        for row in bans if type(bans) is tuple else ():
+            if type(row) is tuple and tuple(map(type, row)) == (bytes, int):
+                self.bans[row[0]] = row[1]  # type: ignore[index,assignment]
+
+    def save(self, port: int, rows: tuple[Value, ...], bans: dict[bytes, int]) -> None:
+        """Write it if anything changed. A disk that is full is no reason to stop."""
+        content = pack((_FORMAT, port, rows, tuple(sorted(bans.items()))))
+        if content == self._written:
+            return
+        try:
+            write_durably(self._path, content)
+        except NexusError as error:
+            _log.warning("peers are not remembered now: %s", error.message)
+        else:
+            self._written = content

@@ -1,0 +1,65 @@
+"""Whole nodes over real links on the loopback interface: they meet, follow each other, and refuse whom they must."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from node.encoding.hosts import Address
+from node.service.mesh import Mesh
+from node.service.mesh_settings import MeshSettings
+from node.service.node import Node
+from node.service.opening import ServiceSettings, open_service
+from tests.node.service.mesh_world import profiles_of_one_network
+from tests.node.service.service_world import confirmed, until
+from tests.node.world import Payer, key
+
+LONG = 90.0
+HERE = MeshSettings(hosts=("127.0.0.1",), port=0, discovery=False)
+
+
+def mesh_of(node: Node) -> Mesh:
+    assert node.links is not None
+    return node.links
+
+
+class Street:
+    """Nodes of one network that run until the stack ends."""
+
+    def __init__(self, folder: Path, validators: int, others: int = 0) -> None:
+        self.profiles = profiles_of_one_network(folder, validators, others)
+        self.nodes: list[Node] = []
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Street:
+        await self._stack.__aenter__()
+        for paths in self.profiles:
+            settings = ServiceSettings(serve=False, mesh=HERE)
+            service = await self._stack.enter_async_context(open_service(paths, settings))
+            self.nodes.append(service.node)
+        await until(lambda: all(mesh_of(node).port for node in self.nodes))
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._stack.__aexit__(*error)  # type: ignore[arg-type]
+
+    def meet(self, one: int, other: int) -> None:
+        """The first is told of the second."""
+        target = mesh_of(self.nodes[other])
+        assert mesh_of(self.nodes[one]).introduce(Address("127.0.0.1", target.port, target.key.id))
+
+    def payer(self, number: int) -> Payer:
+        return Payer(self.nodes[0].genesis.hash, key(number))
+
+
+async def test_nodes_that_know_one_address_become_one_network(tmp_path: Path) -> None:
+    async with Street(tmp_path, validators=3, others=1) as street:
+        for number in (1, 2, 3):
+            street.meet(number, 0)
+        await until(lambda: all(len(mesh_of(node).peers) == 3 for node in street.nodes), LONG)
+        payment = street.payer(1).pay(0, key(60).address, 5_000)
+        await street.nodes[3].submit(payment.raw)
+        for node in street.nodes:
+            await confirmed(node, payment.txid)
+        await until(lambda: all(node.engine.final.height > 0 for node in street.nodes), LONG)
+        assert (await street.nodes[0].status()).peers >= 3
