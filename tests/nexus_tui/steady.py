@@ -16,7 +16,7 @@ from textual.message_pump import MessagePump
 from textual.pilot import Pilot
 from textual.widget import Widget
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds until a test gives up; none of them pass where the app does as it should."""
 _ROUNDS = 4
 """So many rounds of the event loop nothing may happen in: what a worker has just been woken for comes between."""

@@ -66,11 +66,17 @@ def test_the_history_is_mixed(here: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        {"PYTHONHASHSEED": "0"},
-        {"PYTHONHASHSEED": "1", "LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR.UTF-8", "TZ": "Pacific/Kiritimati"},
-        {"PYTHONHASHSEED": "random", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "TZ": "EST5EDT"},
+        pytest.param({"PYTHONHASHSEED": "0"}, marks=pytest.mark.slow, id="seed-0"),
+        pytest.param(
+            {"PYTHONHASHSEED": "1", "LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR.UTF-8", "TZ": "Pacific/Kiritimati"},
+            marks=pytest.mark.slow,
+            id="seed-1-turkish",
+        ),
+        pytest.param(
+            {"PYTHONHASHSEED": "random", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "TZ": "EST5EDT"},
+            id="random-seed-ascii",
+        ),
     ],
-    ids=["seed-0", "seed-1-turkish", "random-seed-ascii"],
 )
 def test_hash_seed_locale_and_time_zone_change_nothing(
     history: Path, here: dict[str, Any], changed: dict[str, str]
