@@ -20,6 +20,8 @@ CONTEXT_SETTINGS: dict[str, Any] = {"help_option_names": ["--help", "-h"]}
 _NEGATIVE = re.compile(r"-[.,]?\d")
 # No argument of a process can contain it, so it never meets one that a person wrote.
 _MARK = "\0"
+_PLACEHOLDERS = {"str": "TEXT", "path": "FILE", **dict.fromkeys(("int", "int range", "float", "float range"), "N")}
+_KINDS = {"int": "whole number", "float": "number"}
 
 
 def _take_json(context: Any, _option: Any, value: bool) -> None:
@@ -99,6 +101,11 @@ def unmarked(text: str) -> str:
     return text.replace(_MARK, "").replace("\\x00", "")
 
 
+def plain(message: str) -> str:
+    """A message of the parser with a person's words for Python's types."""
+    return re.sub(r"is not a valid (int|float)( range)?\b", lambda found: f"is no {_KINDS[found[1]]}", message)
+
+
 class Group(TyperGroup):
     """A group whose commands are loaded when they are asked for; `path` is its place in the tree of commands."""
 
@@ -153,4 +160,7 @@ def leaf(name: str, function: Callable[..., None]) -> Any:
     app.command(name, cls=Command, context_settings=CONTEXT_SETTINGS)(function)
     command = typer.main.get_command(app)
     command.name = name
+    for parameter in command.params:
+        if isinstance(parameter, TyperOption) and parameter.metavar is None and not parameter.is_flag:
+            parameter.metavar = _PLACEHOLDERS.get(parameter.type.name)  # Typer's own are names of Python's types
     return command

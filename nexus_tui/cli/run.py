@@ -109,9 +109,9 @@ class _Boundary:
         return self._fault(error, trace)
 
     def _usage(self, error: Exception) -> int:
-        from nexus_tui.cli.frame import Group, unmarked
+        from nexus_tui.cli.frame import Group, plain, unmarked
 
-        message = unmarked(str(getattr(error, "format_message", error.__str__)()))
+        message = plain(unmarked(str(getattr(error, "format_message", error.__str__)())))
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else "nexus"
         hint = f"`{path} --help` shows what it takes."

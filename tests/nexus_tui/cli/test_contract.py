@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -273,3 +274,13 @@ def test_documents_are_ascii(nexus: Run, solo: Path) -> None:
     result = nexus("wallet", "account", "label", "Main", "Kürzel…", "--json")
     assert result.out.isascii()
     assert json.loads(result.out)["label"] == "Kürzel…"
+
+
+def test_help_and_refusals_speak_of_no_types_of_python(nexus: Run) -> None:
+    from nexus_tui.cli.tree import COMMANDS
+
+    for path in COMMANDS:
+        shown = nexus(*path, "--help").out
+        assert shown.startswith("Usage: nexus"), path
+        assert not re.search(r"<\w+( range)?>", shown), path
+    assert "'x' is no whole number" in nexus("node", "logs", "-n", "x").err
