@@ -389,7 +389,9 @@ async def test_connections_that_break_off_at_any_moment_leave_nothing() -> None:
         await server.listen()
         for moment in range(40):
             attempt = asyncio.create_task(
-                asyncio.open_connection(LOCAL, server.port, ssl=context, server_hostname="", ssl_handshake_timeout=5)
+                asyncio.open_connection(
+                    LOCAL, server.port, ssl=context, server_hostname="", ssl_handshake_timeout=PATIENCE_S
+                )
             )
             for _ in range(moment):
                 await asyncio.sleep(0)
