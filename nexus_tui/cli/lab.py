@@ -26,7 +26,7 @@ ATTACKS = (
 CLAUSES = (
     "vote_depth, exact_successor, rotate_after_final, spectral_quorum, forward_quorum, rear_quorum, twins_red, lateness"
 )
-SCENES = "exact_successor, rotate_after_final, rear_quorum, forward_quorum, epoch_reveals"
+SCENES = "exact_successor, rotate_after_final, rear_quorum, forward_quorum, spectral_quorum, epoch_reveals"
 
 
 def network(
@@ -130,7 +130,8 @@ def clause(
             f"There is no scene for {name[:40]!r}; there are {SCENES}.",
             "For other rules: nexus lab network --without CLAUSE",
         )
-    document = _draws() if name == "epoch_reveals" else _scene(name)
+    counted = {"epoch_reveals": _draws, "spectral_quorum": _hashes}
+    document = counted[name]() if name in counted else _scene(name)
     pairs = [(how, document[key].pop("text")) for how, key in (("With it", "with"), ("Without", "without"))]
     session.done(document, [*_paragraph(document["about"]), "", *_fields(pairs)])
 
@@ -165,6 +166,17 @@ def _draws() -> dict[str, Any]:
         draws = grind(once_an_epoch)
         text = f"{draws.choices} choices an epoch, {draws.percent:.1f} % of {draws.seats} seats."
         document[key] = {**asdict(draws), "percent": draws.percent, "text": text}
+    return document
+
+
+def _hashes() -> dict[str, Any]:
+    from node.lab.forgery import ABOUT, hashes_to_break
+
+    document: dict[str, Any] = {"clause": "spectral_quorum", "about": ABOUT}
+    for key, with_regions in (("with", True), ("without", False)):
+        least = hashes_to_break(with_regions)
+        text = "; ".join(f"{name}: {number} of 6" for name, number in least.items()) + "."
+        document[key] = {"hashes_to_break": least, "text": text}
     return document
 
 

@@ -138,7 +138,7 @@ class Views:
         self.clauses = clauses
         self.verdicts = verdicts
         self._header_of = header_of
-        self._active_set = active_set
+        self.active_set = active_set
 
     def first(self, validators: tuple[Validator, ...], state: bytes) -> View:
         """The view at the genesis, whose checkpoint 0 is final."""
@@ -171,7 +171,7 @@ class Views:
             final = view.best
         if final.height <= view.rotation:
             return view.table, view.next_table
-        validators = self._active_set(final.checkpoint.block)
+        validators = self.active_set(final.checkpoint.block)
         if validators is None:
             raise StateMissing(final.checkpoint.block)
         if not validators:

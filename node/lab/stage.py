@@ -108,9 +108,18 @@ class Stage:
         self._moved_by = b""
 
     def _engine(self) -> Engine:
-        return Engine.begin(
+        engine = Engine.begin(
             self._genesis, verdicts=self._verdicts, vote_verdicts=self._votes, clauses=self._clauses, numpy=False
         )
+
+        def active_set(block: bytes) -> tuple[Validator, ...] | None:
+            moved = engine.blocks.get(self._moved_by)
+            if moved is not None and engine.on_chain(moved, engine.blocks[block]):
+                return self._moved
+            return engine.active_sets.get(block)
+
+        engine.views.active_set = active_set
+        return engine
 
     def watcher(self) -> Actor:
         """A node that does not validate and has heard nothing yet."""
@@ -139,14 +148,6 @@ class Stage:
             if actor.operator is not None
         )
 
-    def _after_step(self, engine: Engine) -> None:
-        """Executing a block writes down its own active set: put the moved stake's there instead."""
-        moved = engine.blocks.get(self._moved_by)
-        if moved is not None:
-            for name in engine.active_sets:
-                if engine.on_chain(moved, engine.blocks[name]):
-                    engine.active_sets[name] = self._moved
-
     # -- what is heard --------------------------------------------------------------------------------------------
 
     def wake(self, actors: Iterable[Actor]) -> None:
@@ -162,20 +163,17 @@ class Stage:
                 self._hear(actor, block)
             for vote in votes:
                 actor.engine.add_vote(vote)
-                self._after_step(actor.engine)
             self._vote(actor)
 
     def _hear(self, actor: Actor, block: Block) -> None:
         if block.id not in actor.engine.blocks:
             actor.engine.add(block, self.slot)
-            self._after_step(actor.engine)
 
     def _vote(self, actor: Actor) -> None:
         vote = actor.make_vote()
         if vote is not None:
             self.cast.append(vote)
             actor.engine.add_vote(vote)
-            self._after_step(actor.engine)
 
     # -- time -----------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import sys
 
 from nexus_tui.cli import lab
 from node.lab.attacks import ATTACKS
+from node.lab.forgery import hashes_to_break
 from node.lab.grinding import grind
 from node.lab.scenario import CLAUSES
 from node.lab.scenes import SCENES
@@ -84,7 +85,7 @@ def test_what_cannot_be_simulated_is_refused_with_the_choices() -> None:
 def test_the_help_names_every_attack_and_clause() -> None:
     assert lab.ATTACKS.split(", ") == list(ATTACKS)
     assert lab.CLAUSES.split(", ") == list(CLAUSES)
-    assert lab.SCENES.split(", ") == [*SCENES, "epoch_reveals"]
+    assert lab.SCENES.split(", ") == [*SCENES, "spectral_quorum", "epoch_reveals"]
 
 
 def test_a_clause_is_shown_with_and_without_it() -> None:
@@ -105,3 +106,10 @@ def test_more_reveals_give_attackers_more_of_the_draw() -> None:
     assert 25 < once.percent < 33
     assert often.percent > once.percent + 5
     assert once == grind(True)
+
+
+def test_regions_keep_one_broken_hash_from_moving_a_certificate() -> None:
+    asked, unasked = hashes_to_break(True), hashes_to_break(False)
+    assert min(asked.values()) >= 4
+    assert unasked["one with 70 %"] == 1
+    assert asked["one with 70 %"] == 5
