@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from node.consensus import duties
-from node.consensus.blocks import Block
+from node.consensus.blocks import Block, BlockError
 from node.consensus.engine import Engine
 from node.consensus.view import Clauses
 from node.consensus.votes import Vote, VoteVerdicts
@@ -166,8 +166,14 @@ class Stage:
             self._vote(actor)
 
     def _hear(self, actor: Actor, block: Block) -> None:
-        if block.id not in actor.engine.blocks:
+        if block.id in actor.engine.blocks:
+            return
+        try:
             actor.engine.add(block, self.slot)
+        except BlockError as error:
+            # Who slept through a change of all validators cannot tell a stranger's orphan from junk: it comes again.
+            if error.code != "unknown_creator":
+                raise
 
     def _vote(self, actor: Actor) -> None:
         vote = actor.make_vote()
