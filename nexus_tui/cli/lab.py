@@ -242,7 +242,7 @@ def _lines(scenario: Scenario, report: dict[str, Any]) -> list[str]:
         ("Sent", f"{size(network['total'])}, {size(network['per_node_per_s'])} a second and node"),
         ("Overlap", f"{report['overlap']['percent']:.1f} % of payments carried by two blocks"),
         ("Punished", _punished(report["culprits"])),
-        ("Safety", "holds" if safety["ok"] else "BROKEN: " + "; ".join(safety["faults"])),
+        ("Safety", _safety(safety)),
     ]
     return _fields((name, value) for name, value in pairs if value)
 
@@ -263,6 +263,12 @@ def _attack(scenario: Scenario, report: dict[str, Any]) -> list[tuple[str, str]]
     if found.get("epochs"):
         pairs.append(("They drew", f"{found['seats_percent']:.1f} % of {found['seats']} seats"))
     return pairs
+
+
+def _safety(safety: dict[str, Any]) -> str:
+    if not safety["ok"]:
+        return "BROKEN: " + "; ".join(safety["faults"])
+    return f"holds: one final history for {safety['nodes']} honest nodes, {int(safety['energy']):,} units in each"
 
 
 def _punished(culprits: list[dict[str, Any]]) -> str:
