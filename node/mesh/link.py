@@ -13,7 +13,8 @@ import contextlib
 import logging
 import socket
 import ssl
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -98,6 +99,7 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._decoder = FrameDecoder(_greeting_limit)
         self._greeted, self._arrived, self._gone = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._coming: deque[Iterator[Frame]] = deque()
         self._inbox: list[Frame] = []
         self._unread = 0
         self._queue = SendQueue(limits.budgets)
@@ -136,14 +138,16 @@ class Link(asyncio.Protocol):
         For one reader. As long as nobody calls, the peer is held up.
         """
         while not self._inbox:
+            self._cut()
+            if self._inbox:
+                break
             if self.fault is not None:
                 raise self.fault
+            self._read_on()
             self._arrived.clear()
             await self._arrived.wait()
         frames, self._inbox, self._unread = self._inbox, [], 0
-        if self._held_up and self.fault is None and self._transport is not None:
-            self._held_up = False
-            self._transport.resume_reading()
+        self._read_on()
         return frames
 
     def send(self, kind: int, body: bytes, urgency: int) -> bool:
@@ -219,6 +223,32 @@ class Link(asyncio.Protocol):
         if not self._queue and not self._paused:
             self._drained.set()
 
+    def _cut(self) -> None:
+        """Cut what has come into frames, up to as many as may wait; a flood of tiny ones stays the bytes it was."""
+        try:
+            while self._coming and self._unread <= self._limits.unread:
+                frame = next(self._coming[0], None)
+                if frame is None:
+                    self._coming.popleft()
+                elif self._greeted.is_set():
+                    self._inbox.append(frame)
+                    self._unread += _FRAME_COST + len(frame[1])
+                else:
+                    self.hello = frame[1]
+                    self._decoder.limit = self._limit
+                    self._greeted.set()
+        except FrameError as error:
+            self._coming.clear()
+            self.abort(error.code, str(error))
+        if self._inbox:
+            self._arrived.set()
+
+    def _read_on(self) -> None:
+        """Read from the network again once all that came before is cut."""
+        if self._held_up and not self._coming and self.fault is None and self._transport is not None:
+            self._held_up = False
+            self._transport.resume_reading()
+
     def _stalled(self) -> None:
         self.abort("stalled", "The peer has taken nothing for too long.")
 
@@ -244,21 +274,9 @@ class Link(asyncio.Protocol):
         if self.fault is not None:
             return
         self.bytes_in += len(data)
-        try:
-            for frame in self._decoder.feed(data):
-                if self._greeted.is_set():
-                    self._inbox.append(frame)
-                    self._unread += _FRAME_COST + len(frame[1])
-                else:
-                    self.hello = frame[1]
-                    self._decoder.limit = self._limit
-                    self._greeted.set()
-        except FrameError as error:
-            self.abort(error.code, str(error))
-            return
-        if self._inbox:
-            self._arrived.set()
-        if self._unread > self._limits.unread and not self._held_up and self._transport is not None:
+        self._coming.append(self._decoder.feed(data))
+        self._cut()
+        if self._coming and not self._held_up and self._transport is not None:
             self._held_up = True
             self._transport.pause_reading()
 

@@ -82,6 +82,8 @@ class Transport:
         Raises LinkError: unreachable, proxy_down, timeout, tls_failed, a code of `judge`, no_hello, or why the peer
         closed.
         """
+        if self._closed:
+            raise LinkError("closed_here", "The node stops.")
         link = self._new_link(expected, False)
         try:
             if self._proxy is not None:

@@ -424,6 +424,54 @@ async def test_a_peer_that_floods_frames_nobody_reads_is_held_up() -> None:
         flooding.cancel()
 
 
+async def test_a_flood_of_empty_frames_stays_small() -> None:
+    server = Node(LinkLimits(unread=10_000))
+    count = 200_000
+
+    async with nodes(server):
+        await server.listen()
+        context = context_with(good(), key=KEY)
+        reader, writer = await asyncio.open_connection(LOCAL, server.port, ssl=context, server_hostname="")
+        writer.write(HELLO + frame_head(4, 0) * count)
+        await until(lambda: bool(server.taken))
+        (link,) = server.taken
+        await until(lambda: link._held_up)
+        got = 0
+        while got < count:
+            frames = await link.receive()
+            got += len(frames)
+            assert len(frames) <= 101
+            assert link._unread <= 10_100
+        assert got == count
+        writer.close()
+        await closed_by_peer(reader)
+
+
+async def test_frames_that_wait_come_out_after_the_peer_has_gone() -> None:
+    server = Node(LinkLimits(unread=1_000))
+    async with nodes(server):
+        await server.listen()
+        context = context_with(good(), key=KEY)
+        reader, writer = await asyncio.open_connection(LOCAL, server.port, ssl=context, server_hostname="")
+        writer.write(HELLO + frame_head(4, 0) * 100 + frame_head(99, 0))
+        await until(lambda: bool(server.taken))
+        (link,) = server.taken
+        assert await read_all(link, 100) == 100
+        with pytest.raises(LinkError) as caught:
+            await link.receive()
+        assert caught.value.code == "unknown_type"
+        await closed_by_peer(reader)
+        writer.transport.abort()
+
+
+async def read_all(link: Link, count: int) -> int:
+    """Read until so many frames came."""
+    got = 0
+    while got < count:
+        got += len(await link.receive())
+    return got
+
+
 async def test_running_out_of_files_is_survived(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
