@@ -71,7 +71,8 @@ def _greeting_limit(kind: int) -> int | None:
 class Link(asyncio.Protocol):
     """One link. `peer` is the node's id and `hello` its greeting, both there once the link was handed out.
 
-    `inbound` says who opened it, `host` and `port` where the peer is. Use it from the loop's thread only.
+    `inbound` says who opened it, `host` and `port` where the peer is; `bytes_in` and `bytes_out` count frames, without
+    what TLS adds. Use it from the loop's thread only.
     """
 
     def __init__(
@@ -257,6 +258,9 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """TLS is up: judge the peer, then greet it."""
         self._transport = cast(asyncio.Transport, transport)
+        if self.fault is not None:  # given up during the handshake
+            self._transport.abort()
+            return
         self._transport.set_write_buffer_limits(self._limits.write_buffer)
         self.host, self.port = (transport.get_extra_info("peername") or ("", 0))[:2]
         _keep_little(transport.get_extra_info("socket"))

@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 from cryptography import x509
@@ -422,6 +423,50 @@ async def test_a_peer_that_floods_frames_nobody_reads_is_held_up() -> None:
         assert there.bytes_in - seen < 1_000_000  # what TLS had in hand
         assert there._unread < 1_500_000
         flooding.cancel()
+
+
+async def test_a_byte_changed_or_lost_on_the_way_never_gives_another_peer() -> None:
+    """A real link through somebody who changes, drops or repeats a byte of it, anywhere."""
+    random = Random(5)
+    server, client = Node(BRIEF), Node(BRIEF)
+
+    def spoil(data: bytes, place: int) -> bytes:
+        byte, rest = data[place : place + 1], data[place + 1 :]
+        changed = bytes((byte[0] ^ 1 << random.randrange(8),))
+        return data[:place] + random.choice((changed, b"", byte * 2)) + rest
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, place: int) -> None:
+        seen = 0
+        while data := await reader.read(1 << 16):
+            writer.write(spoil(data, place - seen) if seen <= place < seen + len(data) else data)
+            seen += len(data)
+        writer.close()
+
+    async def between(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(LOCAL, server.port)
+        places = [random.randrange(2_000), 1 << 30]
+        random.shuffle(places)
+        try:
+            await asyncio.gather(carry(reader, back, places[0]), carry(there, writer, places[1]))
+        finally:
+            back.transport.abort()
+            writer.transport.abort()
+
+    refused = 0
+    async with nodes(server, client):
+        await server.listen()
+        async with serving(between) as port:
+            for _ in range(60):
+                try:
+                    link = await client.transport.connect(LOCAL, port, server.key.id)
+                except LinkError:
+                    refused += 1
+                    continue
+                assert (link.peer, link.hello) == (server.key.id, b"hello")
+                await link.close()
+        assert all((link.peer, link.hello) == (client.key.id, b"hello") for link in server.taken)
+        assert refused > 20
+        await client.transport.connect(LOCAL, server.port)
 
 
 async def test_a_flood_of_empty_frames_stays_small() -> None:

@@ -6,10 +6,10 @@ import asyncio
 import socket
 
 import pytest
-from linked import LOCAL, MAX_BODY, Node, fill, nodes, pair, until  # type: ignore[import-not-found]
+from linked import LOCAL, MAX_BODY, Node, fill, nodes, pair, size, until  # type: ignore[import-not-found]
 
 from node.api.errors import Refused, UsageError
-from node.mesh.link import LinkError, LinkLimits
+from node.mesh.link import Link, LinkError, LinkLimits
 from node.mesh.protocol.limits import BULK, CONTROL, MAX_HELLO, TRANSACTIONS
 from node.mesh.transport import EVERYWHERE
 
@@ -260,3 +260,25 @@ async def test_stopping_ends_all_links_and_takes_no_more() -> None:
             await link.wait_closed()
         with pytest.raises(LinkError):
             await clients[0].transport.connect(LOCAL, server.port)
+        with pytest.raises(LinkError) as caught:
+            await server.transport.connect(LOCAL, server.port)
+        assert caught.value.code == "closed_here"
+
+
+async def test_a_link_given_up_during_the_handshake_says_nothing() -> None:
+    class Late(asyncio.Transport):
+        aborted = False
+        written = b""
+
+        def abort(self) -> None:
+            self.aborted = True
+
+        def write(self, data: bytes | bytearray | memoryview) -> None:
+            self.written += bytes(data)
+
+    link = Link(bytes(32), None, False, b"hello", size, LinkLimits(), lambda _: None)
+    link.abort("cancelled", "The attempt was given up.")
+    late = Late()
+    link.connection_made(late)
+    assert late.aborted
+    assert not late.written
