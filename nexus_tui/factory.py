@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -77,3 +78,15 @@ async def _run(app: NexusApp, mouse: bool) -> None:
             await app.run_async(mouse=mouse)
     finally:
         await app.close_node()
+        _forget_what_nobody_took()
+
+
+def _forget_what_nobody_took() -> None:
+    """What a vanished terminal did not take would be tried again when Python ends, and make the exit status 120."""
+    for stream in filter(None, (sys.__stdout__, sys.__stderr__)):
+        try:
+            stream.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)

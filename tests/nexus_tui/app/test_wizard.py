@@ -158,7 +158,7 @@ async def test_create_gives_the_network_a_name(wizard: Any, until: Any) -> None:
     app.screen.query_one("#old-words").value = "abandon " * 11 + "about"
     await pilot.press("enter")
     await give(app, pilot, PASSPHRASE, PASSPHRASE)
-    await until(pilot, lambda: maker.made)
+    await until(pilot, lambda: maker.made and app.current_mode == "home")
     assert (maker.made[0][0].preset, maker.made[0][0].name) == ("create", "family")
     await until(pilot, lambda: app.current_mode == "home")
 
