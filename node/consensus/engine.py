@@ -394,15 +394,6 @@ class Engine:
         return gone
 
     def _release(self) -> None:
-        """Let go of transactions that lie in the past of the final block: nothing executes them again.
-
-        Not as soon as it is final, but at the next call: whoever reads a Progress finds all bodies.
-        """
-        if self._final_block is None:
-            return
-        for block in self.selected(self._final_block):
-            if block.block is None:
-                break
-            for member, _ in self.merged(block):
-                member.block = None
-            block.block = None
+        """Not as soon as a block is final, but at the next call: whoever reads a Progress finds all bodies."""
+        if self._final_block is not None:
+            self._known.release(self._final_block)

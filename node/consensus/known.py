@@ -49,6 +49,15 @@ class KnownBlocks:
                     del self._seats[place]
         return gone
 
+    def release(self, final: DagBlock) -> None:
+        """Let go of transactions that lie in the past of the final block: nothing executes them again."""
+        for block in self.selected(final):
+            if block.block is None:
+                break
+            for member, _ in self.merged(block):
+                member.block = None
+            block.block = None
+
     def filled(self, creator: bytes, slot: int) -> int:
         """How many blocks of this creator and slot are here."""
         return len(self._seats.get((creator, slot), ()))
