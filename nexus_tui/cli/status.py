@@ -72,7 +72,8 @@ def _line(seen: Status) -> str:
     count = len(seen.alerts)
     return (
         f"{_clock(seen)}  block {seen.height}  final {seen.final_height}  slot {seen.current_slot}  "
-        f"mempool {seen.mempool_transactions}  peers {seen.peers}"
+        f"mempool {seen.mempool_transactions}"
+        + (f"  peers {seen.peers}" if seen.peers is not None else "")
         + (f"  {count} alert{'s' if count > 1 else ''}" if count else "")
     )
 
@@ -155,6 +156,7 @@ def _lines(session: Session, seen: Status, running: bool) -> list[str]:
             ("Final", finality(seen)),
             ("Slot", f"{seen.current_slot} now, {seen.tip_slot} in the newest block"),
             ("Waiting", f"{seen.mempool_transactions} transactions"),
+            *([("Peers", f"{seen.peers} linked")] if seen.peers is not None else []),
             ("Accounts", str(seen.accounts)),
             ("Total", nxt(seen.total_units)),
             ("Database", size(seen.database_bytes)),

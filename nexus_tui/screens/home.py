@@ -161,6 +161,8 @@ class HomeScreen(MainScreen):
         ]
         if view.region:
             rows.insert(3, ("last light", sanitize(view.region, 12)))
+        if status.peers is not None:
+            rows.insert(-1, ("peers", f"{status.peers:,}" if status.peers else "none yet"))
         facts.show(Content("\n").join(Content.assemble((f"{name:<11}", "$muted"), value) for name, value in rows))
 
     def _show_alerts(self, view: View) -> None:

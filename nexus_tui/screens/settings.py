@@ -174,8 +174,9 @@ class SettingsScreen(MainScreen):
                 ("Waiting", f"{status.mempool_transactions:,} ({size(status.mempool_bytes)})"),
                 ("Accounts", f"{status.accounts:,}"),
                 ("On disk", size(status.database_bytes)),
-                ("Peers", f"{status.peers:,}"),
             ]
+            if status.peers is not None:
+                rows.append(("Peers", f"{status.peers:,}"))
             rows += [("Alert", f"{sanitize(a.message)} {sanitize(a.hint)}") for a in status.alerts]
         return rows
 

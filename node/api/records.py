@@ -59,7 +59,7 @@ class Status:
     accounts: int
     mempool_transactions: int
     mempool_bytes: int
-    peers: int
+    peers: int | None  # linked nodes; None without links: a network of one device, or no node runs
     total_units: int
     started_ms: int
     now_ms: int

@@ -73,7 +73,7 @@ class Node(Follower):
             accounts=len(engine.state.rows(bank.ACCOUNTS)),
             mempool_transactions=len(self.mempool),
             mempool_bytes=self.mempool.bytes,
-            peers=0 if self.links is None else len(self.links.peers),
+            peers=None if self.links is None else len(self.links.peers),
             total_units=self._total,
             started_ms=self._started_ms,
             now_ms=self._clock(),

@@ -80,7 +80,7 @@ class ReadOnlyNode:
             accounts=accounts,
             mempool_transactions=len(waiting),
             mempool_bytes=sum(view.size for view in waiting),
-            peers=0,
+            peers=None,
             total_units=SUPPLY if not height else sum(place.units for place in await self._queries.places()),
             started_ms=self._opened_ms,
             now_ms=now,

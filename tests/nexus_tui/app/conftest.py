@@ -111,6 +111,7 @@ class FakeNode:
         self.closed = False
         self.pid = 4242
         self.final_lag = 8
+        self.peers: int | None = None
         self.growing: Dag | None = Dag(60)
 
     def fund(self, address: bytes, units: int, pending_in: int = 0) -> None:
@@ -152,7 +153,7 @@ class FakeNode:
         self.calls += 1
         return Status(
             self.info, "producing", self.height, bytes(32), self.height * 5, self.slot, self.height - self.final_lag, 3,
-            len(self.accounts), 0, 0, 0, 10**14, NOW_MS - 3_600_000, NOW_MS, self.pid, 1_234_567, self.alerts,
+            len(self.accounts), 0, 0, self.peers, 10**14, NOW_MS - 3_600_000, NOW_MS, self.pid, 1_234_567, self.alerts,
         )  # fmt: skip
 
     async def account(self, address: bytes) -> AccountView:

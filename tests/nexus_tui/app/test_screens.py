@@ -33,6 +33,17 @@ async def home(world: Any, until: Any) -> Any:
         yield app, pilot
 
 
+async def test_home_counts_peers_where_there_can_be_any(world: Any, until: Any) -> None:
+    for peers, said in ((None, ""), (0, "none yet"), (3, "3")):
+        world.node.peers = peers
+        app = world.app()
+        async with app.run_test(size=(80, 40)) as pilot:
+            await until(pilot, lambda app=app: app.view.read)
+            await pilot.pause()
+            lines = [line for line in shown(app, "#facts").splitlines() if "peers" in line]
+            assert [line.split(maxsplit=1)[1] for line in lines] == ([said] if said else [])
+
+
 async def test_home_shows_money_and_health(home: Any) -> None:
     app, _ = home
     assert app.screen.query_one("#balance").value == "13,250.50"
