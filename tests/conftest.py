@@ -30,7 +30,8 @@ _FOREIGN = {
     "TTY_COMPATIBLE",
     "TTY_INTERACTIVE",
 }
-_FOREIGN |= {"CLICOLOR", "CLICOLOR_FORCE", "SSH_CLIENT", "SSH_CONNECTION", "SSH_TTY", "PYTHONBREAKPOINT"}
+_FOREIGN |= {"CLICOLOR", "CLICOLOR_FORCE", "SSH_CLIENT", "SSH_CONNECTION", "SSH_TTY"}
+_FOREIGN |= {"PYTHONBREAKPOINT", "PYTHONUNBUFFERED"}
 for _name in list(os.environ):
     # The second is how the snapshot plugin tells its workers where to put their findings.
     if _name in ("NEXUS_VECTORS", "TEXTUAL_SNAPSHOT_TEMPDIR"):
