@@ -254,7 +254,7 @@ async def test_who_says_nothing_is_cut_in_time() -> None:
 
 
 async def test_a_greeting_byte_by_byte_does_not_gain_time() -> None:
-    server = Node(BRIEF)
+    server = Node(LinkLimits(hello_s=0.5))
     async with nodes(server):
         await server.listen()
         context = context_with(good(), key=KEY)
@@ -274,18 +274,19 @@ async def test_a_greeting_byte_by_byte_does_not_gain_time() -> None:
 
 
 async def test_one_who_listens_and_never_greets_is_given_up() -> None:
-    client = Node(BRIEF)
+    client, hasty = Node(LinkLimits(hello_s=0.5)), Node(BRIEF)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
+        writer.close()
 
-    async with nodes(client), serving(serve, context_with(good(), key=KEY, server=True)) as port:
+    async with nodes(client, hasty), serving(serve, context_with(good(), key=KEY, server=True)) as port:
         with pytest.raises(LinkError) as caught:
             await client.transport.connect(LOCAL, port)
         assert caught.value.code == "no_hello"
         async with serving(serve) as plain:
             with pytest.raises(LinkError) as caught:
-                await client.transport.connect(LOCAL, plain)
+                await hasty.transport.connect(LOCAL, plain)
         assert caught.value.code == "tls_failed"
 
 
@@ -322,7 +323,7 @@ async def test_bad_frames_end_the_link(first: bytes, code: str) -> None:
 
 async def test_a_flood_from_one_address_is_refused_and_honest_links_go_on() -> None:
     few = AdmissionLimits(local_per_address=8, local_attempts=50)
-    server, honest = Node(BRIEF, few), Node()
+    server, honest = Node(admission=few), Node()
     async with nodes(server, honest):
         await server.listen()
         link = await honest.transport.connect(LOCAL, server.port)
@@ -353,7 +354,8 @@ def resident() -> int:
 
 
 async def test_beginners_are_few_and_the_slow_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    server, honest = Node(), Node()
+    monkeypatch.setattr("node.mesh.transport.HALF_OPEN_S", 1_000.0)
+    server, honest = Node(LinkLimits(handshake_s=PATIENCE_S)), Node()
     async with nodes(server, honest):
         await server.listen()
         slow = [await asyncio.open_connection(LOCAL, server.port) for _ in range(HALF_OPEN)]
@@ -466,7 +468,6 @@ async def test_a_byte_changed_or_lost_on_the_way_never_gives_another_peer() -> N
                 await link.close()
         assert all((link.peer, link.hello) == (client.key.id, b"hello") for link in server.taken)
         assert refused > 20
-        await client.transport.connect(LOCAL, server.port)
 
 
 async def test_a_flood_of_empty_frames_stays_small() -> None:
