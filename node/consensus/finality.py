@@ -92,7 +92,7 @@ class Link(NamedTuple):
     target: Checkpoint
     votes: tuple[Vote, ...]
     stake_alone: bool
-    absent: tuple[bytes, ...]
+    absent: tuple[bytes, ...]  # whom the target leaves out, those of them who vote again too
 
     @property
     def pattern(self) -> bytes:
@@ -146,7 +146,8 @@ def quorum(
 
     More than 2/3 of stake in the target's current table, and in the source's too if it is another (`forward` and
     `rear`: whether each is asked then); and, unless `stake_alone`, more than 1/3 of the stake inside ⌊5r/6⌋ of the r
-    regions with four validators or more, if r ≥ 4 (`spectral`). The absent count nothing unless they vote.
+    regions with four validators or more, if r ≥ 4 (`spectral`). The absent count nothing unless they vote, and are
+    none of a region's four.
     """
     have = frozenset(voters)
     turned = source_table is not table and source_table.hash != table.hash
@@ -166,23 +167,22 @@ def _two_thirds(have: frozenset[bytes], table: Table, absent: frozenset[bytes]) 
 
 
 def spectral_quorum(have: frozenset[bytes], table: Table, absent: frozenset[bytes] = frozenset()) -> bool:
-    """The quorum of regions: see `quorum`."""
-    if not any(count >= _FULL_REGION for count, _ in table.region_stakes):
-        return True
-    voted: dict[int, int] = {}
-    for identity in have:
+    """The quorum of regions: see `quorum`. Which regions are full does not depend on the votes, so more never hurt."""
+    counts, stakes = map(list, zip(*table.region_stakes, strict=True))
+    voted = [0] * len(stakes)
+    for identity in absent:
         if (stake := table.stake_of(identity)) > 0:
             region = table.regions[identity]
-            voted[region] = voted.get(region, 0) + stake
-    missing: dict[int, int] = {}
-    for identity in absent - have:
-        if (stake := table.stake_of(identity)) > 0:
-            region = table.regions[identity]
-            missing[region] = missing.get(region, 0) + stake
-    full = [region for region, (count, _) in enumerate(table.region_stakes) if count >= _FULL_REGION]
+            counts[region] -= 1
+            if identity not in have:
+                stakes[region] -= stake
+    full = [region for region, count in enumerate(counts) if count >= _FULL_REGION]
     if len(full) < 4:
         return True
-    lit = sum(3 * voted.get(region, 0) > table.region_stakes[region][1] - missing.get(region, 0) for region in full)
+    for identity in have:
+        if (stake := table.stake_of(identity)) > 0:
+            voted[table.regions[identity]] += stake
+    lit = sum(3 * voted[region] > stakes[region] for region in full)
     return lit >= 5 * len(full) // 6
 
 

@@ -26,19 +26,24 @@ class WalkError(ValueError):
 
 
 class Trusted(NamedTuple):
-    """Where a light client stands: a checkpoint with its tables, and whether a long silence was believed on the way."""
+    """Where a light client stands: a checkpoint with its tables, who is absent there, and whether a long silence was
+    believed on the way."""
 
     checkpoint: Checkpoint
     table: Table
     next_table: Table
     silence: bool
+    absent: frozenset[bytes]
 
 
-def start(trusted: bytes, checkpoint: Checkpoint, tables: Iterable[Table]) -> Trusted:
-    """Take a checkpoint and its tables by a trusted hash. Raises WalkError."""
+def start(trusted: bytes, checkpoint: Checkpoint, tables: Iterable[Table], absent: Iterable[bytes] = ()) -> Trusted:
+    """Take a checkpoint and its tables by a trusted hash. Raises WalkError.
+
+    The hash does not speak of who is `absent` there: that must come from where the hash came from.
+    """
     if checkpoint.hash != trusted:
         raise WalkError("other_checkpoint", "The checkpoint is not the trusted one.")
-    return Trusted(checkpoint, *_tables(checkpoint, {table.hash: table for table in tables}), False)
+    return Trusted(checkpoint, *_tables(checkpoint, {table.hash: table for table in tables}), False, frozenset(absent))
 
 
 def walk(
@@ -58,7 +63,9 @@ def walk(
     that the checkpoints name.
 
     A link that leaves out validators as absent proves nothing to somebody who was not there: whoever is left could
-    call all others absent. It is followed only where a person decided so (`believe_silence`).
+    call all others absent. It is followed only where a person decided so (`believe_silence`), and then takes a long
+    silence for whomever the link before did not leave out: who came back counts until the next one. A vote in the link
+    before does not bring him back here, for it may have come into the chain only after the next checkpoint.
     """
     known_tables = {table.hash: table for table in tables}
     known_headers = {header_id(header): header for header in headers}
@@ -69,8 +76,8 @@ def walk(
             there = _step(genesis, here, link, known_tables, known_headers)
             if link.absent and not believe_silence:
                 raise WalkError("silence", "The link counts on a long silence, which nobody can prove.")
-            if link.absent and link.target.slot - final.checkpoint.slot < parameters.silence_slots:
-                raise WalkError("silence", "Validators are left out as absent, but there was no long silence.")
+            if there.absent - here.absent and link.target.slot - final.checkpoint.slot < parameters.silence_slots:
+                raise WalkError("silence", "Validators are left out who counted before, without a long silence.")
         except WalkError:
             if final is trusted:
                 raise
@@ -112,7 +119,7 @@ def _step(
     if not quorum(voters, table, here.table, stake_alone=link.stake_alone, absent=absent):
         raise WalkError("quorum", "The votes of a link are too few.")
     following = _tables(target, {**tables, here.table.hash: here.table, here.next_table.hash: here.next_table})
-    return Trusted(target, *following, here.silence or bool(absent))
+    return Trusted(target, *following, here.silence or bool(absent), absent)
 
 
 def _tables(checkpoint: Checkpoint, known: Mapping[bytes, Table]) -> tuple[Table, Table]:

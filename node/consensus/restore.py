@@ -177,6 +177,7 @@ def encode_view(view: View) -> bytes:
             tuple(sorted(view.justified.items())),
             votes,
             tuple(sorted(view.seen.items())),
+            tuple(sorted(view.absent)),
             tuple(decode(link.encoded(), _MAX_VIEW) for link in view.certificate),
         )
     )
@@ -184,7 +185,7 @@ def encode_view(view: View) -> bytes:
 
 def decode_view(data: bytes) -> View:
     """The other way round. Raises ValueError, KeyError or TypeError for bytes that are none."""
-    numbers, rows, names, reveals, targets, fresh, justified, votes, seen, certificate = cast(
+    numbers, rows, names, reveals, targets, fresh, justified, votes, seen, absent, certificate = cast(
         "tuple[tuple[Value, ...], ...]", decode(data, _MAX_VIEW)
     )
     tables = {table.hash: table for table in map(Table.from_value, rows)}
@@ -217,6 +218,7 @@ def decode_view(data: bytes) -> View:
         links.setdefault(vote.link, {})[vote.voter] = vote
     view.links = links
     view.seen = dict(cast("tuple[tuple[bytes, int], ...]", seen))
+    view.absent = frozenset(cast("tuple[bytes, ...]", absent))
     view.finals = view.new_links = ()
     view.certificate = tuple(Link.from_value(item) for item in certificate)
     return view

@@ -70,9 +70,11 @@ class Fresh(NamedTuple):
 
 class View:
     """See the module. `known` holds checkpoints from the final one on, by hash; `seen` the last sign of life of each
-    validator, in parts of a long silence; `finals` what this very block made final, with the votes that count."""
+    validator, in parts of a long silence; `absent` whom a long silence leaves out until they vote again; `finals` what
+    this very block made final, with the votes that count."""
 
     __slots__ = (
+        "absent",
         "best",
         "certificate",
         "epoch",
@@ -106,6 +108,7 @@ class View:
     final: Target
     links: Ballots
     seen: Mapping[bytes, int]
+    absent: frozenset[bytes]
     finals: tuple[tuple[Checkpoint, frozenset[bytes]], ...]
     new_links: tuple[Link, ...]
     certificate: tuple[Link, ...]  # what makes `final` final: the link that justified it, and the one to its successor
@@ -155,6 +158,7 @@ class Views:
         view.best = view.final = target
         view.links = {}
         view.seen = {}
+        view.absent = frozenset()
         view.finals = view.new_links = view.certificate = ()
         return view
 
@@ -195,15 +199,18 @@ class Views:
         if following is not view.next_table:
             made.table, made.next_table = table, following
             made.rotation, made.reveals = made.height, frozenset()
+            # A link asks the table of its source too, which may be the one that was turned away just now.
+            made.absent = _of_tables(view.absent, view.table, table, following)
         made.epoch = max(view.epoch, self.slots.epoch_of(header.slot))
-        self._watch(made, accepted)
-        for _, votes in accepted:
+        self._watch(made, (item for item, _ in accepted))
+        for item, votes in accepted:
             if votes:
-                self._count(made, votes)
+                self._count(made, votes, item.slot)
         number = score // self.parameters.checkpoint_score
         if number > view.number:
             made.fresh = Fresh(tuple(range(view.number + 1, number + 1)), block, header.slot, score)
             made.number = number
+            made.absent |= self._silent(made, header.slot)
         return made
 
     def _seal(self, made: View, view: View, state: bytes) -> None:
@@ -220,7 +227,6 @@ class Views:
         fresh = view.fresh
         if fresh is None:
             return []
-        absent = self._absent(view, fresh.slot)
         tables = view.table.hash, view.next_table.hash
         return [
             Target(
@@ -229,43 +235,46 @@ class Views:
                 view.next_table,
                 view.best.checkpoint,
                 not preceding_justified(number, view.justified.values()),
-                absent,
+                view.absent,
                 fresh.score,
                 view.height,
             )
             for number in fresh.numbers
         ]
 
-    def _absent(self, view: View, slot: int) -> frozenset[bytes]:
-        """Whom a long silence leaves out of quorums for a checkpoint at this view's block."""
+    def _silent(self, made: View, slot: int) -> frozenset[bytes]:
+        """Who begins to be absent with a checkpoint at this view's block: it ends a long silence, all of it his too."""
         silence = self.parameters.silence_slots
-        final = view.final
-        if slot - final.checkpoint.slot < silence or view.height - final.height < SILENT_BLOCKS:
+        final = made.final
+        if slot - final.checkpoint.slot < silence or made.height - final.height < SILENT_BLOCKS:
             return frozenset()
-        part = _part(silence)
-        since = (slot - silence) // part
-        return frozenset(item.id for item in view.table.validators if view.seen.get(item.id, -1) < since)
+        since = (slot - silence) // _part(silence)
+        return frozenset(item.id for item in made.table.validators if made.seen.get(item.id, -1) < since)
 
-    def _watch(self, made: View, accepted: Iterable[tuple[Header, Sequence[Vote]]]) -> None:
-        """Record reveals and signs of life of accepted blocks and of their votes."""
-        part = _part(self.parameters.silence_slots)
+    def _watch(self, made: View, headers: Iterable[Header]) -> None:
+        """Record the reveals of accepted blocks, and their creators' signs of life."""
         reveals: list[Reveal] = []
-        seen: dict[bytes, int] = {}
-        for header, votes in accepted:
+        for header in headers:
             reveal = (header.creator, self.slots.epoch_of(header.slot), header.reveal)
             if reveal not in made.reveals:
                 reveals.append(reveal)
-            now = header.slot // part
-            for identity in (header.creator, *(vote.voter for vote in votes)):
-                if made.seen.get(identity, -1) < now > seen.get(identity, -1):
-                    seen[identity] = now
+            self._see(made, (header.creator,), header.slot)
         if reveals:
             made.reveals = made.reveals.union(reveals)
-        if seen:
-            made.seen = {**made.seen, **seen}
 
-    def _count(self, made: View, votes: Iterable[Vote]) -> None:
-        """Count votes that a chain block accepts, and draw what follows from them."""
+    def _see(self, made: View, identities: Iterable[bytes], slot: int) -> None:
+        now = slot // _part(self.parameters.silence_slots)
+        newly = {identity: now for identity in identities if made.seen.get(identity, -1) < now}
+        if newly:
+            made.seen = {**made.seen, **newly}
+
+    def _count(self, made: View, votes: Iterable[Vote], slot: int) -> None:
+        """Count votes that a chain block accepts from a block of `slot`, and draw what follows from them.
+
+        Only a vote that counts, and for the first time, is a sign of life: anybody can repeat one or make one up. An
+        absent validator is back with a vote for a checkpoint that leaves him out; an older vote, which somebody kept
+        back, does not prove that he lives.
+        """
         new: dict[tuple[bytes, bytes], dict[bytes, Vote]] = {}
         for vote in votes:
             if any(vote.voter in tally.get(vote.link, ()) for tally in (made.links, new)):
@@ -274,6 +283,9 @@ class Views:
                 new.setdefault(vote.link, {})[vote.voter] = vote
         if new:
             made.links = {**made.links, **{link: {**made.links.get(link, {}), **votes} for link, votes in new.items()}}
+            for (_, target), cast in new.items():
+                self._see(made, cast, slot)
+                made.absent -= made.known[target].absent & cast.keys()
             self._conclude(made)
 
     def _counts(self, made: View, vote: Vote) -> bool:
@@ -382,8 +394,11 @@ def voters_for(links: Ballots, target: bytes) -> frozenset[bytes]:
 def link_of(source: Target, target: Target, votes: Mapping[bytes, Vote]) -> Link:
     """A justified link with its votes in the order of their voters."""
     ordered = tuple(votes[voter] for voter in sorted(votes))
-    absent = tuple(sorted(target.absent - votes.keys()))
-    return Link(source.checkpoint, target.checkpoint, ordered, target.stake_alone, absent)
+    return Link(source.checkpoint, target.checkpoint, ordered, target.stake_alone, tuple(sorted(target.absent)))
+
+
+def _of_tables(identities: frozenset[bytes], *tables: Table) -> frozenset[bytes]:
+    return frozenset(identity for identity in identities if any(table.validator(identity) for table in tables))
 
 
 def _part(silence: int) -> int:
