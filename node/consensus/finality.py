@@ -168,7 +168,7 @@ def _two_thirds(have: frozenset[bytes], table: Table, absent: frozenset[bytes]) 
 
 def spectral_quorum(have: frozenset[bytes], table: Table, absent: frozenset[bytes] = frozenset()) -> bool:
     """The quorum of regions: see `quorum`. Which regions are full does not depend on the votes, so more never hurt."""
-    counts, stakes = map(list, zip(*table.region_stakes, strict=True))
+    counts, stakes = [count for count, _ in table.region_stakes], [stake for _, stake in table.region_stakes]
     voted = [0] * len(stakes)
     for identity in absent:
         if (stake := table.stake_of(identity)) > 0:

@@ -185,7 +185,7 @@ def encode_view(view: View) -> bytes:
 
 def decode_view(data: bytes) -> View:
     """The other way round. Raises ValueError, KeyError or TypeError for bytes that are none."""
-    numbers, rows, names, reveals, targets, fresh, justified, votes, seen, absent, certificate = cast(
+    numbers, rows, names, reveals, targets, fresh, justified, votes, seen, gone, certificate = cast(
         "tuple[tuple[Value, ...], ...]", decode(data, _MAX_VIEW)
     )
     tables = {table.hash: table for table in map(Table.from_value, rows)}
@@ -218,7 +218,7 @@ def decode_view(data: bytes) -> View:
         links.setdefault(vote.link, {})[vote.voter] = vote
     view.links = links
     view.seen = dict(cast("tuple[tuple[bytes, int], ...]", seen))
-    view.absent = frozenset(cast("tuple[bytes, ...]", absent))
+    view.absent = frozenset(cast("tuple[bytes, ...]", gone))
     view.finals = view.new_links = ()
     view.certificate = tuple(Link.from_value(item) for item in certificate)
     return view
