@@ -80,6 +80,7 @@ def prepared_branches(folder: Path) -> tuple[Town, list[Item], Path]:
     return town, items, path
 
 
+@pytest.mark.slow
 async def test_branches_are_followed_without_a_kill(tmp_path: Path) -> None:
     """What the killed node must come to; and that the branches do reorganise and prune."""
     town, _, path = prepared_branches(tmp_path)

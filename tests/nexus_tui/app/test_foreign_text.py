@@ -139,7 +139,7 @@ async def test_known_attacks_reach_no_terminal(world: Any) -> None:
     assert_clean(await show_everywhere(world, list(ATTACKS)))
 
 
-@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(HOSTILE, min_size=6, max_size=12))
 def test_foreign_text_reaches_no_terminal(make_world: Any, hostile: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:

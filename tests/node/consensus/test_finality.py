@@ -172,7 +172,15 @@ class Partitions(RuleBasedStateMachine):
 
 
 TestPartitions = Partitions.TestCase
-TestPartitions.settings = settings(max_examples=12, stateful_step_count=10, deadline=None)
+TestPartitions.settings = settings(max_examples=4, stateful_step_count=10, deadline=None)
+
+
+@pytest.mark.slow
+class TestManyPartitions(Partitions.TestCase):  # type: ignore[misc,valid-type]
+    """The same, three times as often."""
+
+
+TestManyPartitions.settings = settings(TestPartitions.settings, max_examples=12)
 
 
 def table(*stakes: int) -> Table:

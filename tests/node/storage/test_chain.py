@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgpack
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from storage_blocks import RULES, Made, Story, address, digest, line, waves_of  # type: ignore[import-not-found]
 
@@ -137,13 +137,24 @@ def missing(story: Story, known: int, tip: int) -> list[Made]:
     return [story.blocks[index] for index in range(known + 1, max(known, tip) + 1)]
 
 
+@settings(max_examples=25)
 @given(stories())
 def test_whatever_the_tips_were_the_last_one_is_all_that_counts(
     tmp_path_factory: pytest.TempPathFactory, drawn: tuple[Story, list[int]]
 ) -> None:
+    wander(tmp_path_factory.mktemp("reorg"), *drawn)
+
+
+@pytest.mark.slow
+@given(stories())
+def test_whatever_the_tips_were_in_a_hundred_stories(
+    tmp_path_factory: pytest.TempPathFactory, drawn: tuple[Story, list[int]]
+) -> None:
+    wander(tmp_path_factory.mktemp("reorg"), *drawn)
+
+
+def wander(folder: Path, story: Story, tips: list[int]) -> None:
     """A database that went through any reorganisations equals one that went straight to the last tip."""
-    story, tips = drawn
-    folder = tmp_path_factory.mktemp("reorg")
     wandered, straight = (ChainDatabase.open(folder / name) for name in ("wandered.db", "straight.db"))
     try:
         for database in (wandered, straight):

@@ -393,10 +393,11 @@ while True:
 """
 
 
-def test_killed_writer_keeps_every_confirmed_block(tmp_path: Path) -> None:
+@pytest.mark.parametrize("times", [2, pytest.param(5, marks=pytest.mark.slow)])
+def test_killed_writer_keeps_every_confirmed_block(tmp_path: Path, times: int) -> None:
     path = tmp_path / "chain.db"
     here = str(Path(__file__).parent)
-    for kills in range(1, 6):
+    for kills in range(1, times + 1):
         process = subprocess.Popen([sys.executable, "-c", _KILLED, str(path), here], stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         confirmed = 0

@@ -97,7 +97,7 @@ def test_what_a_peer_has_told_is_not_told_back() -> None:
     assert network.sent[NewBlock] == 1
 
 
-@pytest.mark.parametrize("width", [1, 3])
+@pytest.mark.parametrize("width", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_a_newcomer_learns_a_long_history_in_pages(width: int) -> None:
     network = Network(4, delay=(5, 30))
     old = network.nodes[0]
