@@ -316,7 +316,7 @@ def _position(view: CheckpointView | None) -> str:
 
 def _checkpoint_row(view: CheckpointView, digits: int) -> tuple[str, ...]:
     from nexus_tui.drawing.facts import counted, percent
-    from nexus_tui.drawing.words import rule_words, votes_are_gone
+    from nexus_tui.drawing.words import rule_words, status_words, votes_are_gone
 
     height = "" if view.height is None else str(view.height)
     if not view.number:
@@ -325,7 +325,7 @@ def _checkpoint_row(view: CheckpointView, digits: int) -> tuple[str, ...]:
     voted, voters = f"{percent(view.stake_voted, view.stake_total)} of stake", counted(view.voters, "voter")
     if votes_are_gone(view):
         voted, voters = "votes not kept", ""
-    return (str(view.number), height, view.status, voted, voters, how, view.block.hex()[:digits])
+    return (str(view.number), height, status_words(view), voted, voters, how, view.block.hex()[:digits])
 
 
 def _name_of(view: ValidatorView, prefix: str, narrow: bool) -> str:
@@ -336,10 +336,11 @@ def _name_of(view: ValidatorView, prefix: str, narrow: bool) -> str:
 
 
 def _validator_row(view: ValidatorView) -> tuple[str, ...]:
-    vote = "no vote" if view.last_vote is None else f"voted for {view.last_vote}"
+    from nexus_tui.drawing.words import vote_words
+
     return (
         foreign(view.region),
         nxt(view.stake),
         f"{view.blocks} blocks",
-        "excluded" if view.tombstoned else vote,
+        vote_words(view),
     )

@@ -42,6 +42,7 @@ def checkpoint_document(view: CheckpointView | None) -> dict[str, Any] | None:
         "height": view.height,
         "hash": view.hash.hex(),
         "status": view.status,
+        "final_by": view.final_by,
         "stake_voted": amount(view.stake_voted),
         "stake_total": amount(view.stake_total),
         "voters": view.voters,
@@ -138,6 +139,7 @@ def finality_document(view: FinalityView, prefix: str) -> dict[str, Any]:
                 "last_vote": each.last_vote,
                 "blocks": each.blocks,
                 "tombstoned": each.tombstoned,
+                "absent": each.absent,
             }
             for each in view.validators
         ],

@@ -11,7 +11,7 @@ from nexus_tui.dialogs.base import Dialog
 from nexus_tui.dialogs.confirm import Facts, Rows
 from nexus_tui.drawing.facts import lag_words, percent
 from nexus_tui.drawing.marks import choose
-from nexus_tui.drawing.words import rule_reason, votes_are_gone
+from nexus_tui.drawing.words import rule_reason, status_words, vote_words, votes_are_gone
 from nexus_tui.format import address_text, short
 from nexus_tui.sanitize import sanitize
 from nexus_tui.widgets.line import Line
@@ -64,14 +64,7 @@ class FinalityDialog(Dialog[None]):
                     (
                         sanitize(each.region, 8),
                         f"{sanitize(each.name, 40) or short(address_text(each.id, self._network.hrp))}  "
-                        f"{format_amount(each.stake)} NXT  "
-                        + (
-                            "excluded for good"
-                            if each.tombstoned
-                            else "no vote yet"
-                            if each.last_vote is None
-                            else f"voted for {each.last_vote:,}"
-                        ),
+                        f"{format_amount(each.stake)} NXT  " + vote_words(each),
                     )
                     for each in view.validators[:MOST_VALIDATORS]
                 ]
@@ -102,4 +95,4 @@ def _checkpoint(view: CheckpointView) -> str:
     height = "" if view.height is None else f"block {view.height:,}, "
     how = ", by stake alone" if view.rule != "regions" else ""
     voted = f"{percent(view.stake_voted, view.stake_total)} of stake"
-    return f"{sanitize(view.status, 12)}: {height}{'its votes are not kept' if votes_are_gone(view) else voted}{how}"
+    return f"{status_words(view)}: {height}{'its votes are not kept' if votes_are_gone(view) else voted}{how}"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nexus_tui.drawing.picture import Words
-    from node.api.records import CheckpointView, DagBlockSummary, EvidenceView
+    from node.api.records import CheckpointView, DagBlockSummary, EvidenceView, ValidatorView
 
 SHORT_ID = 4
 _ROOMY = 48
@@ -75,6 +75,21 @@ def final_words(final: CheckpointView | None) -> str:
 def rule_words(view: CheckpointView) -> str:
     """Who was asked for a checkpoint, short."""
     return "stake and regions" if view.rule == "regions" else "stake alone"
+
+
+def status_words(view: CheckpointView) -> str:
+    """Where a checkpoint stands; and which later one made it final, where its own votes did not."""
+    if view.final_by in (None, view.number) or votes_are_gone(view):
+        return sanitize(view.status, 12)
+    return f"{sanitize(view.status, 12)}, by checkpoint {view.final_by:,}"
+
+
+def vote_words(view: ValidatorView) -> str:
+    """How a validator takes part in finality."""
+    if view.tombstoned:
+        return "excluded for good"
+    vote = "no vote yet" if view.last_vote is None else f"voted for {view.last_vote:,}"
+    return f"{vote}, does not count" if view.absent else vote
 
 
 def votes_are_gone(view: CheckpointView) -> bool:

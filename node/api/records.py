@@ -211,10 +211,11 @@ class RegionShare:
 class CheckpointView:
     """A checkpoint of the selected chain (protocol section 5).
 
-    `status` is "waiting", "justified" or "final". `rule` is who is asked for it: "regions" (two thirds of the stake and
-    the regions), or stake alone because fewer than four regions hold four validators ("few_regions") or none of the
-    three checkpoints before it was justified in its own past ("pause"). `absent` counts the validators that a long
-    silence leaves out.
+    `status` is "waiting", "justified" or "final"; `final_by` the number of the checkpoint whose own votes make this one
+    final: its own number, or that of a later one above it. `rule` is who is asked for it: "regions" (two thirds of the
+    stake and the regions), or stake alone because fewer than four regions hold four validators ("few_regions") or none
+    of the three checkpoints before it was justified in its own past ("pause"). `absent` counts the validators that a
+    long silence leaves out and who did not vote for it.
     `pattern` is the digest (32 bytes) of the superposition of the votes' waves, empty before it is justified.
     """
 
@@ -224,6 +225,7 @@ class CheckpointView:
     height: int | None
     hash: bytes
     status: str
+    final_by: int | None  # None before it is final
     stake_voted: int
     stake_total: int
     voters: int
@@ -312,7 +314,8 @@ class DagBlockView:
 
 @dataclass(frozen=True, slots=True)
 class ValidatorView:
-    """A validator of the current table. `last_vote` is the number of the last checkpoint it voted for."""
+    """A validator of the current table. `last_vote` is the number of the last checkpoint it voted for; `absent`: it
+    counts nothing after a long silence, until it votes again."""
 
     id: bytes  # raw address
     name: str  # "" where it gave none
@@ -321,6 +324,7 @@ class ValidatorView:
     last_vote: int | None
     blocks: int  # made by it, of those that this node still keeps
     tombstoned: bool
+    absent: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from node.api.records import CheckpointView, FinalityView, RegionShare, ValidatorView
 from node.consensus.engine import Engine
@@ -18,7 +18,8 @@ MAX_CHECKPOINTS = 20
 
 def checkpoint_views(engine: Engine) -> tuple[CheckpointView, CheckpointView]:
     """The newest final checkpoint and the highest justified one, by all votes known."""
-    return _checkpoint(engine, engine.final), _checkpoint(engine, engine.justified)
+    proven = (engine.final.number,)
+    return _checkpoint(engine, engine.final, proven), _checkpoint(engine, engine.justified, proven)
 
 
 def finality_view(engine: Engine) -> FinalityView:
@@ -28,16 +29,30 @@ def finality_view(engine: Engine) -> FinalityView:
         (target for target in engine.ballots.targets.values() if _on_chain(engine, target)),
         key=lambda target: -target.number,
     )
-    view = engine.view
+    view, proven = engine.view, _proven(engine)
     return FinalityView(
         final=final,
         justified=justified,
-        checkpoints=tuple(_checkpoint(engine, target) for target in known[:MAX_CHECKPOINTS]),
+        checkpoints=tuple(_checkpoint(engine, target, proven) for target in known[:MAX_CHECKPOINTS]),
         validators=_validators(engine),
         table_hash=view.table.hash,
         next_table_hash=view.next_table.hash,
         lag_slots=max(0, engine.tip.slot - engine.final.checkpoint.slot),
     )
+
+
+def _proven(engine: Engine) -> list[int]:
+    """Which checkpoints of the chain are final by votes of their own that are kept, ascending: the newest, and those
+    below it from which a justified link leads to the very next."""
+    ballots, newest, found = engine.ballots, engine.final.number, {engine.final.number}
+    for (source_hash, target_hash), votes in ballots.links.items():
+        source, target = ballots.targets.get(source_hash), ballots.targets.get(target_hash)
+        if source is None or target is None or target.number != source.number + 1:
+            continue
+        stands = source.number < newest and source_hash in ballots.justified and _on_chain(engine, source)
+        if stands and engine.views.justifies(votes, source, target):
+            found.add(source.number)
+    return sorted(found)
 
 
 def _on_chain(engine: Engine, target: Target) -> bool:
@@ -58,7 +73,8 @@ def _votes_for(engine: Engine, target: Target) -> tuple[Target, Mapping[bytes, V
     return None if best is None else best[1:]
 
 
-def _checkpoint(engine: Engine, target: Target) -> CheckpointView:
+def _checkpoint(engine: Engine, target: Target, proven: Sequence[int]) -> CheckpointView:
+    """`proven` are the numbers of checkpoints that are final by votes of their own."""
     checkpoint, table = target.checkpoint, target.table
     found = _votes_for(engine, target)
     votes: Mapping[bytes, Vote] = {} if found is None else found[1]
@@ -78,12 +94,13 @@ def _checkpoint(engine: Engine, target: Target) -> CheckpointView:
         height=target.height if _on_chain(engine, target) else None,
         hash=target.hash,
         status="final" if final else "justified" if justified else "waiting",
+        final_by=next(number for number in proven if number >= target.number) if final else None,
         stake_voted=sum(share.voted for share in shares),
         stake_total=table.total_stake,
         voters=len(votes),
         spectral=tuple(shares),
         rule=_rule(target),
-        absent=len(target.absent),
+        absent=sum(item.id in target.absent and item.id not in votes for item in table.validators),
         pattern=pattern,
     )
 
@@ -111,6 +128,7 @@ def _validators(engine: Engine) -> tuple[ValidatorView, ...]:
             last_vote=last.get(item.id),
             blocks=blocks[item.id],
             tombstoned=bool(staking.tombstoned_at(engine.state, item.id)),
+            absent=item.id in engine.view.absent,
         )
         for item in table.validators
     )

@@ -70,6 +70,7 @@ class Watch:
             self._final, self._waiting_since = engine.final, None
         self._show_offences(own)
         self._show_conflict()
+        self._show_absent()
         base = self._base()
         busy = engine.busy_height > base.height
         if not busy:
@@ -80,8 +81,8 @@ class Watch:
         since = self._waiting_since
         if blocks or (since is not None and slot - since >= self._patience_slots):
             self._show_still(slot, base.slot if blocks or since is None else since, base.height)
-            return self._show_silence(slot)
-        for code in (_STILL, _AHEAD, _SILENCE):
+            return self._show_ahead(slot)
+        for code in (_STILL, _AHEAD):
             self._alerts.clear(code)
         return None if since is None else since + self._patience_slots
 
@@ -149,9 +150,10 @@ class Watch:
             said = f"and no block has come after block {engine.tip.height}."
         else:
             heard, voters, known = self._heard(), self._voters(), len(engine.view.table.validators)
+            whole = " of the stake that still counts" if self._absent() else ""
             said = (
                 f"although blocks are made. Heard lately: {len(heard)} of {known} validators ({self._share(heard)} of "
-                f"the stake); voting: {len(voters)} ({self._share(voters)}). It takes more than two thirds."
+                f"the stake); voting: {len(voters)} ({self._share(voters)}). It takes more than two thirds{whole}."
             )
         self._alerts.put(
             _STILL,
@@ -162,27 +164,28 @@ class Watch:
             since_ms=engine.slots.begins_ms(since),
         )
 
-    def _show_silence(self, slot: int) -> int | None:
-        """Warn of a long silence from its half on, more urgently in its last eighth, and say that it has begun."""
+    def _show_absent(self) -> None:
+        """Say whom a long silence leaves out, until they vote again: finality goes on without them meanwhile."""
+        absent = self._absent()
+        if not absent:
+            self._alerts.clear(_SILENCE)
+            return
+        validators = "1 silent validator" if len(absent) == 1 else f"{len(absent)} silent validators"
+        self._alerts.put(
+            _SILENCE,
+            "error",
+            f"After a long silence {validators} with {self._share(absent)} of the stake no longer count, until they "
+            "vote again. If they live on elsewhere, what becomes final here can contradict what becomes final there.",
+            _CHOICES,
+        )
+
+    def _show_ahead(self, slot: int) -> int | None:
+        """Warn of a long silence from its half on, more urgently in its last eighth."""
         engine, parameters = self._engine, self._engine.parameters
         began, length = engine.view.final.checkpoint.slot, parameters.silence_slots
         half, last, full = began + length // 2, began + length - length // 8, began + length
-        absent = self._absent()
-        silent = self._silent(slot)
+        silent = self._silent(slot) - self._absent()
         moment = _moment(engine.slots.begins_ms(full))
-        if absent:
-            self._alerts.clear(_AHEAD)
-            self._alerts.put(
-                _SILENCE,
-                "error",
-                f"The long silence is over its limit since {moment}: {len(absent)} silent validators with "
-                f"{self._share(absent)} of the stake no longer count. If they live on elsewhere, what becomes final "
-                "here can contradict what becomes final there.",
-                _CHOICES,
-                since_ms=engine.slots.begins_ms(full),
-            )
-            return None
-        self._alerts.clear(_SILENCE)
         if slot < half or not silent:
             self._alerts.clear(_AHEAD)
             return half if slot < half else None
@@ -205,9 +208,9 @@ class Watch:
         return frozenset(item.id for item in view.table.validators if view.seen.get(item.id, -1) < since)
 
     def _absent(self) -> frozenset[bytes]:
-        """Whom the newest checkpoint leaves out."""
-        newest = max(self._engine.view.known.values(), key=lambda target: target.number)
-        return newest.absent
+        """Validators who count nothing until they vote again."""
+        view = self._engine.view
+        return frozenset(item.id for item in view.table.validators if item.id in view.absent)
 
     def _voters(self) -> set[bytes]:
         """Whose votes came for one of the newest checkpoints. Who lives votes on while nothing becomes final."""

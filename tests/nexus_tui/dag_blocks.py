@@ -141,6 +141,7 @@ class Dag:
             height=height,
             hash=hashlib.sha256(b"checkpoint %d" % number).digest(),
             status=status,
+            final_by=number if status == "final" else None,
             stake_voted=voted * 12 * 10**9,
             stake_total=1_200 * 10**9,
             voters=voted // 10,
@@ -210,7 +211,9 @@ class Dag:
             justified=justified,
             checkpoints=(waiting, justified, final),
             validators=tuple(
-                ValidatorView(creator(place), "", REGIONS[place % 6], 100 * 10**9, 58 - place % 3, 5, place == 11)
+                ValidatorView(
+                    creator(place), "", REGIONS[place % 6], 100 * 10**9, 58 - place % 3, 5, place == 11, False
+                )
                 for place in range(12)
             ),
             table_hash=hashlib.sha256(b"table").digest(),

@@ -463,6 +463,24 @@ async def test_finality_names_checkpoints_regions_and_validators(world: Any, unt
             assert words in said, words
 
 
+async def test_finality_names_the_later_checkpoint_and_who_does_not_count(world: Any, until: Any) -> None:
+    finality = world.node.growing.finality()
+    final = finality.checkpoints[-1]
+    below = replace(final, number=final.number - 1, final_by=final.number, stake_voted=final.stake_total // 4)
+    silent = replace(finality.validators[0], absent=True)
+    shown = replace(finality, checkpoints=(final, below), validators=(silent, *finality.validators[1:]))
+    world.node.growing.finality = lambda: shown
+    app = world.app()
+    async with app.run_test(size=(44, 28)) as pilot:
+        await opened(pilot, until)
+        await pilot.press("v")
+        await until(pilot, lambda: type(app.screen).__name__ == "FinalityDialog")
+        said = " ".join(word for box in app.screen.query("Facts") for word in str(box.shown).split())
+        assert said.count(f"final, by checkpoint {final.number}:") == 1
+        assert said.count("25 % of stake") == 1
+        assert said.count("does not count") == 1
+
+
 async def test_finality_by_stake_alone_says_why(world: Any, until: Any) -> None:
     finality = world.node.growing.finality()
     checkpoints = tuple(replace(each, rule="few_regions", absent=1) for each in finality.checkpoints)

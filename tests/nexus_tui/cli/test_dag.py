@@ -182,6 +182,29 @@ def test_votes_that_are_no_longer_kept_are_not_counted_as_none(nexus: Run, node:
     assert "0 voters" not in text
 
 
+def test_finality_says_which_later_checkpoint_made_one_final(nexus: Run, node: Node) -> None:
+    finality = node.dag_now.finality()
+    final = finality.checkpoints[-1]
+    below = replace(final, number=final.number - 1, final_by=final.number, stake_voted=final.stake_total // 4)
+    node.dag_now.finality = lambda: replace(finality, checkpoints=(*finality.checkpoints, below))
+    rows = nexus("dag", "finality").out.splitlines()
+    said = [row for row in rows if f"final, by checkpoint {final.number}" in row]
+    assert len(said) == 1
+    assert "25 % of stake" in said[0]
+    document = nexus("dag", "finality", "--json").document
+    assert [each["final_by"] for each in document["checkpoints"]] == [None, None, final.number, final.number]
+
+
+def test_finality_says_who_no_longer_counts(nexus: Run, node: Node) -> None:
+    finality = node.dag_now.finality()
+    validators = tuple(replace(each, absent=place == 2) for place, each in enumerate(finality.validators))
+    node.dag_now.finality = lambda: replace(finality, validators=validators)
+    rows = nexus("dag", "finality").out.splitlines()
+    assert [row for row in rows if "does not count" in row] == [row for row in rows if "voted for 56" in row][:1]
+    document = nexus("dag", "finality", "--json").document
+    assert [each["absent"] for each in document["validators"]] == [place == 2 for place in range(12)]
+
+
 @pytest.mark.parametrize(
     ("rule", "absent", "said"),
     [

@@ -49,9 +49,9 @@ STATUS = Status(
 SUMMARY = BlockSummary(b"i" * 32, 9, 8, 7, b"c" * 21, "Violet", 6, 5, 4, 3)
 
 CHECKPOINT = CheckpointView(
-    3, b"i" * 32, 8, 9, b"h" * 32, "final", 70, 100, 5, (RegionShare("Violet", 60, 50),), "regions", 0, b"p" * 32
+    3, b"i" * 32, 8, 9, b"h" * 32, "final", 3, 70, 100, 5, (RegionShare("Violet", 60, 50),), "regions", 0, b"p" * 32
 )
-WAITING = CheckpointView(4, b"j" * 32, 9, None, b"k" * 32, "waiting", 0, 100, 0, (), "few_regions", 2, b"")
+WAITING = CheckpointView(4, b"j" * 32, 9, None, b"k" * 32, "waiting", None, 0, 100, 0, (), "few_regions", 2, b"")
 DAG_BLOCK = DagBlockSummary(
     b"i" * 32, (b"p" * 32, b"q" * 32), 8, 1, b"c" * 21, "Violet", 7, None, "red", False, True, 2, 1, False, 5
 )
@@ -60,7 +60,7 @@ EVIDENCE = EvidenceView(
 )
 LINKED = PeerView(b"p" * 32, "192.0.2.7", 7_400, True, "nexus", 5_000, None, 7, 8, False, 3, 99)
 MESH = MeshView(b"n" * 32, 7_400, ("192.0.2.1",), 12, True, (LINKED,), (BanView(b"b" * 32, 2**41),))
-VALIDATOR = ValidatorView(b"c" * 21, "", "Violet", 60, None, 4, True)
+VALIDATOR = ValidatorView(b"c" * 21, "", "Violet", 60, None, 4, True, True)
 
 
 def transaction(number: int, raw: bytes = b"raw") -> TransactionView:

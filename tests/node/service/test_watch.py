@@ -217,6 +217,30 @@ async def test_a_network_without_blocks_stands_still_by_the_clock(town: Town) ->
         assert standing(node, "finality_still") == said
 
 
+async def test_what_a_later_checkpoint_makes_final_is_said_to_be_so(town: Town) -> None:
+    """Half of the stake votes for a while: those checkpoints are final once one above them is."""
+    async with town.node() as node:
+        await told(town, node, 12)
+        await told(town, node, 20, SILENT)
+        await told(town, node, 16)
+        view = await node.finality()
+    assert view.final is not None
+    by = {item.number: item.final_by for item in view.checkpoints}
+    assert by[view.final.number] == view.final.final_by == view.final.number
+    few = [
+        item
+        for item in view.checkpoints
+        if item.number and item.status == "final" and 3 * item.stake_voted <= 2 * item.stake_total
+    ]
+    assert len(few) > 2
+    for item in few:
+        assert item.final_by is not None
+        assert item.number < item.final_by <= view.final.number
+        assert by[item.final_by] == item.final_by
+    assert all(item.final_by is None for item in view.checkpoints if item.status != "final")
+    assert sum(by[number] == number for number in by) > 2, "others are final by themselves"
+
+
 async def test_a_quiet_network_is_not_said_to_stand_still(town: Town) -> None:
     async with town.node() as node:
         await told(town, node, 12)
@@ -250,9 +274,24 @@ async def test_a_long_silence_is_told_before_it_begins_and_when_it_has(town: Tow
         assert alert(node, "long_silence_ahead") is None
         view = await node.finality()
         assert view.checkpoints[0].absent == 2
+        before = node.engine.final.number
+        await told(town, node, 60, SILENT)
+        assert node.engine.final.number > before + 5, "finality goes on without them"
+        assert standing(node, "long_silence").message == began.message
+        assert alert(node, "finality_still") is None
+        absent = node.engine.view.absent
+    async with town.node() as node:
+        assert node.engine.view.absent == absent == {key(VALIDATORS + number).address for number in SILENT}
+        node.look()
+        assert standing(node, "long_silence").message == began.message, "and after a restart"
+        before = node.engine.final.number
+        await told(town, node, 30, SILENT)
+        assert node.engine.final.number > before + 2
+        assert [item.id in absent for item in node.engine.view.table.validators] == [
+            item.absent for item in (await node.finality()).validators
+        ]
         await told(town, node, 60)
-        assert {item.code for item in node.alerts.standing()} <= {"finality_still"}
-        await told(town, node, 60)
+        assert not any(item.absent for item in (await node.finality()).validators)
         assert node.alerts.standing() == ()
 
 
