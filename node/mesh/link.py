@@ -35,7 +35,8 @@ log = logging.getLogger(__name__)
 class LinkLimits:
     """What one link may hold (bytes) and how long it may wait (seconds).
 
-    `budgets` are those of the send queue's classes. `stall_s`: how long a peer may take nothing while things wait.
+    `budgets` are those of the send queue's classes. `stall_s`: how long a peer may take nothing while things wait;
+    `unheard_s`: how long its system may confirm nothing of what was sent.
     """
 
     connect_s: float = 10.0
@@ -43,6 +44,7 @@ class LinkLimits:
     handshake_s: float = 10.0
     hello_s: float = 10.0
     stall_s: float = 60.0
+    unheard_s: float = 15.0
     unread: int = 256 << 10
     write_buffer: int = 64 << 10
     budgets: tuple[int, ...] = (64 << 10, 8 << 20, 2 << 20, 2 << 20)
@@ -57,11 +59,15 @@ class LinkError(Exception):
         self.message = message
 
 
-def _keep_little(connection: socket.socket) -> None:
-    """Let the system buffer little, so that what is urgent is not behind megabytes of what is not."""
-    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-        with contextlib.suppress(OSError):
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _NOT_SENT)
+def _tune(connection: socket.socket, unheard_s: float) -> None:
+    """Let the system buffer little, so that what is urgent is not behind megabytes of what is not; and give up a peer
+    that confirms nothing, where it would go on sending into a parted network, ever more rarely, for a quarter of an
+    hour. Options that a system does not have are left alone."""
+    wanted = {"TCP_NOTSENT_LOWAT": _NOT_SENT, "TCP_USER_TIMEOUT": int(unheard_s * 1000)}
+    for name, value in wanted.items():
+        if hasattr(socket, name):
+            with contextlib.suppress(OSError):
+                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _greeting_limit(kind: int) -> int | None:
@@ -263,7 +269,7 @@ class Link(asyncio.Protocol):
             return
         self._transport.set_write_buffer_limits(self._limits.write_buffer)
         self.host, self.port = (transport.get_extra_info("peername") or ("", 0))[:2]
-        _keep_little(transport.get_extra_info("socket"))
+        _tune(transport.get_extra_info("socket"), self._limits.unheard_s)
         connection: ssl.SSLObject = transport.get_extra_info("ssl_object")
         try:
             self.peer = judge(sent_certificates(connection), self._own, self._expected)

@@ -55,6 +55,7 @@ _DRAIN_S = 60.0
 _LOCAL_AGAIN_S = 120.0
 """A place of the local network that was no use is tried again so much later; who cannot hear asks as often."""
 _CROSSING_S = 5.0
+_QUIET_S = 5.0
 
 
 @dataclass(slots=True)
@@ -179,15 +180,23 @@ class Mesh:
     def _check_welcome(self, link: Link) -> None:
         if self.bans.get(link.peer, 0) > self._clock():
             raise WireError("banned", "This node does not talk to you for now.")
-        other = next((peer for peer in self.peers.values() if peer.link.peer == link.peer), None)
-        if other is None:
+        number = next((number for number, peer in self.peers.items() if peer.link.peer == link.peer), None)
+        if number is None:
             return
+        other = self.peers[number]
         crossed = self._now_ms() - other.since_ms < _CROSSING_S * 1000 and other.link.inbound != link.inbound
         mine_is_smaller = self.key.id < link.peer
-        if crossed and link.inbound != mine_is_smaller:
-            other.link.abort("crossed", "Another link to the same peer is kept.")
+        if (crossed and link.inbound != mine_is_smaller) or (not crossed and self._is_quiet(number)):
+            del self.peers[number]
+            self.gossip.disconnected(number)
+            other.link.abort("replaced", "Another link to the same peer is kept.")
             return
         raise WireError("linked_already", "There is a link between these nodes already.")
+
+    def _is_quiet(self, number: int) -> bool:
+        """Whether nothing was heard on a link for a while: if its other end is back, the link may be dead."""
+        known = self.gossip.machine.peers.get(number)
+        return known is not None and self._now_ms() - known.heard_ms > _QUIET_S * 1000
 
     async def _talk(self, link: Link, hello: Hello) -> None:
         self._numbers += 1

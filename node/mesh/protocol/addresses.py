@@ -19,7 +19,9 @@ from node.encoding.hosts import Address, is_host, is_public, prefix_of
 MAX_ADDRESSES = 4_096
 MAX_IN_PREFIX = 64
 MAX_FROM_SOURCE = 512
-FIRST_WAIT_MS, LONGEST_WAIT_MS = 30_000, 30 * 60_000
+FIRST_WAIT_MS, LONGEST_WAIT_MS = 8_000, 30 * 60_000
+RECENT_MS = 10 * 60_000
+"""Who was reached so lately is called again after the first wait each time: a network that heals must not wait."""
 SHARED_AT_LEAST = 8
 """Of a small book more than a quarter is told, or a small network would never know itself."""
 MAX_FAILURES = 10
@@ -112,7 +114,8 @@ class AddressBook:
         if entry is None:
             return
         entry.failures += 1
-        entry.next_ms = now_ms + min(FIRST_WAIT_MS << min(entry.failures - 1, 16), LONGEST_WAIT_MS)
+        doubled = 0 if now_ms - entry.reached_ms < RECENT_MS else min(entry.failures - 1, 16)
+        entry.next_ms = now_ms + min(FIRST_WAIT_MS << doubled, LONGEST_WAIT_MS)
         if entry.failures >= MAX_FAILURES and now_ms - entry.reached_ms > _WEEK_MS and entry.source:
             self.forget(node)
 
