@@ -111,7 +111,8 @@ class Ballots:
             links = self.links
             source, target, finalises = found
             link = link_of(source, target, self.links[source.hash, target.hash])
-            if self._contradicts(source if finalises else None, target):
+            # A source that is not above what is final here may be final in another history.
+            if self._contradicts(source if finalises or target.number == source.number + 1 else None, target):
                 self.conflict = link
                 break
             self.new_links.append(link)

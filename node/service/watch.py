@@ -70,7 +70,6 @@ class Watch:
             self._final, self._waiting_since = engine.final, None
         self._show_offences(own)
         self._show_conflict()
-        self._show_absent()
         base = self._base()
         busy = engine.busy_height > base.height
         if not busy:
@@ -81,7 +80,9 @@ class Watch:
         since = self._waiting_since
         if blocks or (since is not None and slot - since >= self._patience_slots):
             self._show_still(slot, base.slot if blocks or since is None else since, base.height)
+            self._show_absent("error")
             return self._show_ahead(slot)
+        self._show_absent("warning")
         for code in (_STILL, _AHEAD):
             self._alerts.clear(code)
         return None if since is None else since + self._patience_slots
@@ -164,7 +165,7 @@ class Watch:
             since_ms=engine.slots.begins_ms(since),
         )
 
-    def _show_absent(self) -> None:
+    def _show_absent(self, level: str) -> None:
         """Say whom a long silence leaves out, until they vote again: finality goes on without them meanwhile."""
         absent = self._absent()
         if not absent:
@@ -173,7 +174,7 @@ class Watch:
         validators = "1 silent validator" if len(absent) == 1 else f"{len(absent)} silent validators"
         self._alerts.put(
             _SILENCE,
-            "error",
+            level,
             f"After a long silence {validators} with {self._share(absent)} of the stake no longer count, until they "
             "vote again. If they live on elsewhere, what becomes final here can contradict what becomes final there.",
             _CHOICES,

@@ -214,7 +214,7 @@ def test_halves_that_were_parted_for_longer_finalise_apart() -> None:
         for vote in network.votes:
             engine.add_vote(vote)
         assert not engine.evidence, "of nobody is said that he broke a rule"
-    assert left.ballots.conflict is not None, "and the node says so"
+        assert engine.ballots.conflict is not None, "and the nodes of both halves say so"
 
 
 def test_it_is_the_same_for_every_order_of_arrival() -> None:

@@ -270,6 +270,7 @@ async def test_a_long_silence_is_told_before_it_begins_and_when_it_has(town: Tow
         assert levels[1][1] >= silence - silence // 8
         assert levels[1][1] < gone
         began = standing(node, "long_silence")
+        assert began.level == "error"
         assert "2 silent validators with 50 % of the stake no longer count" in began.message
         assert alert(node, "long_silence_ahead") is None
         view = await node.finality()
@@ -277,7 +278,8 @@ async def test_a_long_silence_is_told_before_it_begins_and_when_it_has(town: Tow
         before = node.engine.final.number
         await told(town, node, 60, SILENT)
         assert node.engine.final.number > before + 5, "finality goes on without them"
-        assert standing(node, "long_silence").message == began.message
+        kept = standing(node, "long_silence")
+        assert (kept.level, kept.message) == ("warning", began.message)
         assert alert(node, "finality_still") is None
         absent = node.engine.view.absent
     async with town.node() as node:
