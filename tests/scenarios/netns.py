@@ -1,0 +1,98 @@
+"""Nodes in network namespaces of their own: two streets of one town, joined by a bridge that a test can cut."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+NETWORK = "10.77.0"
+
+
+def ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True, timeout=30)
+
+
+def require_namespaces() -> None:
+    """Skip, with the reason, where namespaces cannot be made."""
+    if shutil.which("ip") is None:
+        pytest.skip("no `ip` command (iproute2)")
+    probe = f"nxp{os.getpid() % 10_000}"
+    try:
+        ip("netns", "add", probe)
+        ip("netns", "del", probe)
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"network namespaces are not permitted here: {error.stderr.decode().strip()[:100]}")
+
+
+class Town:
+    """`count` hosts, the first half in one street, the rest in the other. Nothing of it reaches any other network."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        # Names of links have at most 15 characters.
+        self._tag = f"nx{os.getpid() % 10_000}"
+        self._bridges = f"{self._tag}a", f"{self._tag}b"
+        self._joint = f"{self._tag}j", f"{self._tag}k"
+
+    def __enter__(self) -> Town:
+        for bridge in self._bridges:
+            ip("link", "add", bridge, "type", "bridge")
+            ip("link", "set", bridge, "up")
+        one, other = self._joint
+        ip("link", "add", one, "type", "veth", "peer", "name", other)
+        for end, bridge in zip(self._joint, self._bridges, strict=True):
+            ip("link", "set", end, "master", bridge, "up")
+        for number in range(self.count):
+            self._host(number)
+        return self
+
+    def _host(self, number: int) -> None:
+        name, cable = self.name(number), f"{self._tag}v{number}"
+        ip("netns", "add", name)
+        ip("link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", name)
+        ip("link", "set", cable, "master", self._bridges[number * 2 // self.count], "up")
+        for command in (
+            ("addr", "add", f"{self.address(number)}/24", "dev", "eth0"),
+            ("link", "set", "eth0", "up"),
+            ("link", "set", "lo", "up"),
+            ("route", "add", "default", "dev", "eth0"),
+        ):
+            ip("-n", name, *command)
+
+    def __exit__(self, *error: object) -> None:
+        for number in range(self.count):
+            subprocess.run(["ip", "netns", "del", self.name(number)], check=False, capture_output=True)
+        for link in (self._joint[0], *self._bridges):
+            subprocess.run(["ip", "link", "del", link], check=False, capture_output=True)
+
+    def name(self, number: int) -> str:
+        return f"{self._tag}n{number}"
+
+    def address(self, number: int) -> str:
+        return f"{NETWORK}.{number + 1}"
+
+    def part(self) -> None:
+        """The streets do not hear each other any more."""
+        ip("link", "set", self._joint[0], "down")
+
+    def heal(self) -> None:
+        """They do again."""
+        ip("link", "set", self._joint[0], "up")
+
+    def run_node(self, number: int, profile: str, log: Path) -> subprocess.Popen[bytes]:
+        """A node of a profile in a host's namespace, as its owner would run it there."""
+        env = {name: value for name, value in os.environ.items() if not name.startswith("NEXUS_MESH_")}
+        inside = ("ip", "netns", "exec", self.name(number))
+        with log.open("wb") as output:
+            return subprocess.Popen(
+                [*inside, sys.executable, "-m", "nexus_tui", "--profile", profile, "node", "run"],
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
