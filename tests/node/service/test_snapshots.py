@@ -17,6 +17,7 @@ import pytest
 from node.api.errors import Damaged, NexusError, Refused
 from node.consensus.blocks import Block
 from node.consensus.finality import Checkpoint
+from node.consensus.restore import encode_view
 from node.encoding.amounts import SUPPLY
 from node.encoding.canonical import Value, decode, pack
 from node.light.waves import BUCKETS
@@ -26,7 +27,7 @@ from node.service.snapshots import adopt_snapshot, begin_from_snapshot, check_sn
 from node.service.verify import verify_file
 from node.storage.snapshot import SnapshotFile
 from tests.node.service.dag_world import Town, hear
-from tests.node.world import contents
+from tests.node.world import VALIDATORS, contents, key
 
 MAGIC = len(b"nexus state snapshot 1\n")
 
@@ -96,6 +97,30 @@ def test_one_pass_proves_the_state(made: Made) -> None:
     assert made.path.stat().st_mode & 0o077 == 0
     with pytest.raises(NexusError):
         make_snapshot(made.town.paths.chain_db, made.town.genesis, made.path)
+
+
+def test_whom_a_long_silence_left_out_is_left_out_after_a_snapshot_too(tmp_path: Path) -> None:
+    town = Town(tmp_path / "town", merge_depth_slots=20)
+
+    async def live() -> bytes:
+        async with town.node() as node:
+            while not node.engine.view.absent or node.engine.view.final.height < 200:
+                blocks, votes = len(town.network.blocks), len(town.network.votes)
+                town.network.pass_slot(silent=(2, 3) if town.network.slot > 12 else ())
+                await hear(node, town.network.blocks[blocks:])
+                for vote in town.network.votes[votes:]:
+                    await node.receive_vote(vote)
+                assert town.network.slot < 600
+            _, base = node.engine.pruning_points()
+            assert base.known_view.absent == {key(VALIDATORS + number).address for number in (2, 3)}
+            return encode_view(node.engine.blocks[node.engine.final.checkpoint.block].known_view)
+
+    view = asyncio.run(live())
+    checkpoint = make_snapshot(town.paths.chain_db, town.genesis, tmp_path / "snapshot")
+    adopt_snapshot(tmp_path / "chain.db", town.genesis, tmp_path / "snapshot", checkpoint.hash)
+    engine = read_engine(tmp_path / "chain.db", town.genesis)
+    assert len(engine.view.absent) == 2
+    assert encode_view(engine.view) == view
 
 
 def rewritten(made: Made, number: int, change: Callable[[Value], Value]) -> bytes:
