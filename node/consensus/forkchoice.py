@@ -13,7 +13,7 @@ from node.consensus.finality import Target
 from node.consensus.known import KnownBlocks
 
 LATE_SLOTS = 15
-FORGIVEN_SLOTS = 60
+FORGIVEN_SLOTS = 30
 """Then a late block is late no longer: a network of many parts, none with a third of the stake, must heal too."""
 
 
