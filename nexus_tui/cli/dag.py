@@ -276,7 +276,6 @@ def _finality_lines(view: FinalityView, network: NetworkInfo) -> list[str]:
     from nexus_tui.drawing.words import rule_reason
 
     narrow = _is_terminal() and shutil.get_terminal_size().columns < _TABLE_WIDTH
-    digits = 8 if narrow else 16
     if not view.checkpoints and view.final is None:
         return ["Nothing is final yet: the first checkpoint comes after some blocks."]
     lines = fields(
@@ -288,7 +287,7 @@ def _finality_lines(view: FinalityView, network: NetworkInfo) -> list[str]:
         )
     )
     if view.checkpoints:
-        rows = [_checkpoint_row(each, digits) for each in view.checkpoints]
+        rows = [_checkpoint_row(each, narrow) for each in view.checkpoints]
         lines += ["", *table(rows, right=frozenset({0, 1, 3}))]
         newest = view.checkpoints[0]
         if reason := rule_reason(newest):
@@ -314,18 +313,18 @@ def _position(view: CheckpointView | None) -> str:
     return f"{height}checkpoint {view.number}, {view.block.hex()[:16]}"
 
 
-def _checkpoint_row(view: CheckpointView, digits: int) -> tuple[str, ...]:
+def _checkpoint_row(view: CheckpointView, narrow: bool) -> tuple[str, ...]:
     from nexus_tui.drawing.facts import counted, percent
     from nexus_tui.drawing.words import rule_words, status_words, votes_are_gone
 
-    height = "" if view.height is None else str(view.height)
+    height, block = "" if view.height is None else str(view.height), view.block.hex()[: 8 if narrow else 16]
     if not view.number:
-        return ("0", height, "final", "", "", "genesis", view.block.hex()[:digits])
+        return ("0", height, "final", "", "", "genesis", block)
     how = rule_words(view)
     voted, voters = f"{percent(view.stake_voted, view.stake_total)} of stake", counted(view.voters, "voter")
     if votes_are_gone(view):
         voted, voters = "votes not kept", ""
-    return (str(view.number), height, status_words(view), voted, voters, how, view.block.hex()[:digits])
+    return (str(view.number), height, status_words(view, narrow), voted, voters, how, block)
 
 
 def _name_of(view: ValidatorView, prefix: str, narrow: bool) -> str:

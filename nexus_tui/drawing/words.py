@@ -77,11 +77,12 @@ def rule_words(view: CheckpointView) -> str:
     return "stake and regions" if view.rule == "regions" else "stake alone"
 
 
-def status_words(view: CheckpointView) -> str:
+def status_words(view: CheckpointView, narrow: bool = False) -> str:
     """Where a checkpoint stands; and which later one made it final, where its own votes did not."""
-    if view.final_by in (None, view.number) or votes_are_gone(view):
-        return sanitize(view.status, 12)
-    return f"{sanitize(view.status, 12)}, by checkpoint {view.final_by:,}"
+    status = sanitize(view.status, 12)
+    if view.final_by is None or view.final_by == view.number or votes_are_gone(view):
+        return status
+    return f"{status} by {view.final_by}" if narrow else f"{status}, by checkpoint {view.final_by:,}"
 
 
 def vote_words(view: ValidatorView) -> str:

@@ -225,12 +225,20 @@ def test_finality_says_who_was_asked(nexus: Run, node: Node, rule: str, absent: 
 
 
 def test_finality_fits_a_terminal_of_80_columns(nexus: Run, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    finality = node.dag_now.finality()
+    final = finality.checkpoints[-1]
+    below = replace(final, number=final.number - 1, final_by=final.number)
+    silent = replace(finality.validators[0], absent=True)
+    shown = replace(finality, checkpoints=(*finality.checkpoints, below), validators=(silent, *finality.validators[1:]))
+    node.dag_now.finality = lambda: shown
     whole = nexus("dag", "finality").out
     monkeypatch.setattr("nexus_tui.cli.dag._is_terminal", lambda: True)
     monkeypatch.setenv("COLUMNS", "80")
     narrow = nexus("dag", "finality").out
     assert max(map(len, narrow.splitlines())) <= 80 < max(map(len, whole.splitlines()))
     assert len(narrow.splitlines()) == len(whole.splitlines())
+    assert f"final by {final.number}" in narrow
+    assert f"final, by checkpoint {final.number}" in whole
 
 
 def test_export_goes_to_standard_output_or_to_a_new_file(nexus: Run, node: Node, tmp_path: Path) -> None:
