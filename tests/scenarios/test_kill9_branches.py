@@ -102,7 +102,12 @@ async def test_a_kill_inside_a_reorganisation_or_pruning_leaves_clean_files(tmp_
     network = town.network.nodes[0].engine
     killed = Killed(town.paths.root, path, seed)
     begun, kills = time.monotonic(), 0
-    while kills < count:
+
+    def hit_each() -> bool:
+        return all(killed.hits[kind] >= max(1, count // 10) for kind in KINDS)
+
+    # What a kill hits is up to the machine: more of them where a busy one lets them miss.
+    while kills < count or (kills < 25 * count and not hit_each()):
         if await asyncio.to_thread(killed.live, KINDS[kills % 2]):
             kills += 1
         else:  # to the end: it must be the end that all others came to; then from the beginning again
@@ -125,4 +130,4 @@ async def test_a_kill_inside_a_reorganisation_or_pruning_leaves_clean_files(tmp_
     )
     for where, times in sorted(killed.hits.items()):
         print(f"  {where:<15} {times}")
-    assert all(killed.hits[kind] >= max(1, count // 10) for kind in KINDS)
+    assert hit_each()

@@ -9,6 +9,7 @@ import pytest
 
 from node.api.records import Alert
 from tests.nexus_tui.app.conftest import NOW_MS, proof
+from tests.nexus_tui.steady import wait_until
 
 SIZES = [(44, 28), (80, 24), (120, 36)]
 LOOKS: dict[str, tuple[str, ...]] = {
@@ -48,17 +49,37 @@ def looks() -> list[Any]:
     ]
 
 
+OPEN_SOMETHING = {"i", "v", "r", "t", "s", "colon", "question_mark"}
+
+
+def complete(app: Any) -> bool:
+    """Whether all is there that is read or computed beside the screen: blocks, commands, the plan of a payment."""
+    screen = app.screen
+    if getattr(screen, "place", "") == "dag":
+        if app.view.dag is None or not screen.query_one("#inspector-pane").display:
+            return app.view.dag is not None
+        return screen.inspected is not None and screen.inspected.summary.id == screen.chosen
+    if screen.query("CommandList"):
+        return bool(screen.query_one("CommandList").option_count)
+    if screen.query("#review"):
+        return not screen.query_one("#amount").value or not screen.query_one("#review").disabled
+    return True
+
+
 async def settle(pilot: Any, keys: tuple[str, ...] = ()) -> None:
     app = pilot.app
-    while not app.view.read and app.household is not None:
-        await pilot.pause(0.01)
+    await wait_until(pilot, lambda: app.view.read or app.household is None)
     await pilot.pause(0.1)
     for key in keys:
+        if key == "enter" or getattr(app.screen, "place", "") == "dag":
+            await wait_until(pilot, lambda: complete(app))
+        stack = len(app.screen_stack)
         await pilot.press(key)
+        if key in OPEN_SOMETHING and stack == 1:
+            await wait_until(pilot, lambda: len(app.screen_stack) > 1)
         await pilot.pause(0.03)
-        while getattr(app.screen, "place", "") == "dag" and app.view.dag is None:
-            await pilot.pause(0.01)
-    await pilot.pause(0.5 if "6" in keys else 0.15)
+    await wait_until(pilot, lambda: complete(app))
+    await pilot.pause(0.15)
 
 
 @pytest.mark.parametrize(("keys", "size"), looks())
