@@ -21,9 +21,10 @@ from node.encoding.canonical import EncodingError, decode
 from node.encoding.hashing import tagged_hash
 from node.ledger.genesis import RULE_VERSION
 from node.ledger.types import SignedTransaction, TransactionError
+from node.mesh.protocol.effects import Close, GiveBlocks, Heard, Judge, Send, TellHistory
 from node.mesh.protocol.hello import MAX_TIPS, PROTOCOL, Hello
 from node.mesh.protocol.limits import MAX_SERVED
-from node.mesh.protocol.machine import Close, GiveBlocks, Heard, Judge, Machine, Send, TellHistory
+from node.mesh.protocol.machine import Machine
 from node.mesh.protocol.messages import BLOCK, TRANSACTION, VOTE, AnyMessage, WireError
 from node.service.node import Node
 

@@ -16,19 +16,18 @@ from random import Random
 from typing import Any
 
 from node.api.errors import NexusError, Refused
-from node.api.records import BanView, InvitationView, MeshView, PeerView
-from node.encoding.hosts import Address, is_host, is_public, prefix_of
+from node.encoding.hosts import Address, is_public, prefix_of
 from node.mesh.admission import AdmissionLimits
 from node.mesh.certificate import make_credentials
-from node.mesh.discovery import Announcer, ask, can_hear_multicast, own_addresses
+from node.mesh.discovery import Announcer, ask, can_hear_multicast
 from node.mesh.identity import NodeKey
 from node.mesh.link import Link, LinkError
 from node.mesh.protocol import hello as greetings
 from node.mesh.protocol import messages
 from node.mesh.protocol.addresses import AddressBook
+from node.mesh.protocol.effects import Close, Heard, Send
 from node.mesh.protocol.hello import GUEST, RELAY, Hello
 from node.mesh.protocol.limits import BAN_MS, GUEST_MS, LIMITS, size_of
-from node.mesh.protocol.machine import Close, Heard, Send
 from node.mesh.protocol.messages import (
     Addresses,
     AnyMessage,
@@ -39,7 +38,7 @@ from node.mesh.protocol.messages import (
     WireError,
 )
 from node.mesh.transport import Transport
-from node.profile.invitation import MAX_NAME, MAX_NODES, QR_SCHEME, Invitation, parse_address, parse_invitation
+from node.profile.invitation import QR_SCHEME, parse_address, parse_invitation
 from node.service.gossip import Gossip
 from node.service.mesh_settings import MeshSettings
 from node.service.node import Node
@@ -78,9 +77,9 @@ class Mesh:
         self.peers: dict[int, Peer] = {}
         self.port = 0
         """Where it listens, 0 for nowhere."""
-        self._node = node
+        self.node = node
         self._file = file
-        self._clock = clock
+        self.clock = clock
         self._random = Random(os.urandom(16))
         self.book = AddressBook(key.id, self._random)
         self.book.restore(file.rows)
@@ -90,7 +89,7 @@ class Mesh:
         self._places: dict[tuple[str, int], float] = {}  # of the local network, whose node ids are not known
         self._wake = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
-        self.gossip = Gossip(node, os.urandom(16), self._now_ms, self._carry, self._room)
+        self.gossip = Gossip(node, os.urandom(16), self.now_ms, self._carry, self._room)
         self.gossip.services = RELAY
         self._transport = Transport(
             make_credentials(key),
@@ -141,13 +140,13 @@ class Mesh:
             )
         except NexusError as error:
             _log.warning("no links are taken from outside: %s", error.message)
-            self._node.alerts.put("not_listening", "warning", error.message, error.hint)
+            self.node.alerts.put("not_listening", "warning", error.message, error.hint)
             return
         self.port = self.gossip.port = self._file.port = port
         _log.info("listening on %s, port %d", " and ".join(self.settings.hosts), port)
 
     @staticmethod
-    def _now_ms() -> int:
+    def now_ms() -> int:
         return int(asyncio.get_running_loop().time() * 1000)
 
     # -- links ----------------------------------------------------------------------------------------------------
@@ -178,13 +177,13 @@ class Mesh:
         return True
 
     def _check_welcome(self, link: Link) -> None:
-        if self.bans.get(link.peer, 0) > self._clock():
+        if self.bans.get(link.peer, 0) > self.clock():
             raise WireError("banned", "This node does not talk to you for now.")
         number = next((number for number, peer in self.peers.items() if peer.link.peer == link.peer), None)
         if number is None:
             return
         other = self.peers[number]
-        crossed = self._now_ms() - other.since_ms < _CROSSING_S * 1000 and other.link.inbound != link.inbound
+        crossed = self.now_ms() - other.since_ms < _CROSSING_S * 1000 and other.link.inbound != link.inbound
         mine_is_smaller = self.key.id < link.peer
         if (crossed and link.inbound != mine_is_smaller) or (not crossed and self._is_quiet(number)):
             del self.peers[number]
@@ -196,13 +195,13 @@ class Mesh:
     def _is_quiet(self, number: int) -> bool:
         """Whether nothing was heard on a link for a while: if its other end is back, the link may be dead."""
         known = self.gossip.machine.peers.get(number)
-        return known is not None and self._now_ms() - known.heard_ms > _QUIET_S * 1000
+        return known is not None and self.now_ms() - known.heard_ms > _QUIET_S * 1000
 
     async def _talk(self, link: Link, hello: Hello) -> None:
         self._numbers += 1
         number = self._numbers
-        now = self._clock()
-        self.peers[number] = Peer(link, hello, self._now_ms())
+        now = self.clock()
+        self.peers[number] = Peer(link, hello, self.now_ms())
         if link.inbound and hello.port:
             address = Address(link.host, hello.port, link.peer)
             if self.book.add(address, link.peer, now):
@@ -239,7 +238,7 @@ class Mesh:
                     for kind, body in await link.receive():
                         if not isinstance(messages.decode(kind, body), AskGenesis):
                             raise WireError("guest", "A guest may only ask for the genesis.")
-                        _send(link, GenesisFile(self._node.genesis.encode()))
+                        _send(link, GenesisFile(self.node.genesis.encode()))
                         await link.drain(GUEST_MS / 1000)
         except (LinkError, TimeoutError):
             await link.close()
@@ -256,7 +255,7 @@ class Mesh:
                     self._end(number, peer, "too_slow", "The peer does not take what is sent.")
             case Heard(number, AskAddresses()):
                 local = not is_public(peer.link.host)
-                known = self.book.share(messages.MAX_ADDRESSES, self._clock(), local=local)
+                known = self.book.share(messages.MAX_ADDRESSES, self.clock(), local=local)
                 self.gossip.say(number, Addresses(tuple((one.host, one.port, one.node) for one in known)))
             case Heard(_, Addresses(entries)):
                 for entry in entries:
@@ -265,7 +264,7 @@ class Mesh:
             case Close(number, code, text, ban_ms):
                 if ban_ms:
                     _log.warning("%r is not let in for %d min: %s (%s)", peer.link, ban_ms // 60_000, text, code)
-                    self.bans[peer.link.peer] = self._clock() + ban_ms
+                    self.bans[peer.link.peer] = self.clock() + ban_ms
                 _send(peer.link, Bye(code[:32], text[:200]))
                 self._end(number, peer, code, text)
             case _:
@@ -274,7 +273,7 @@ class Mesh:
     def _told_of(self, address: Address, peer: Peer) -> None:
         """Addresses of a local network are taken only from within it."""
         if is_public(address.host) or not is_public(peer.link.host):
-            self.book.add(address, peer.link.peer, self._clock())
+            self.book.add(address, peer.link.peer, self.clock())
 
     def _end(self, number: int, peer: Peer, code: str, text: str) -> None:
         self.peers.pop(number, None)
@@ -299,7 +298,7 @@ class Mesh:
                     await self._wake.wait()
 
     def _dial_what_is_due(self) -> None:
-        now = self._clock()
+        now = self.clock()
         linked = {peer.link.peer for peer in self.peers.values()}
         banned = {node for node, until in self.bans.items() if until > now}
         prefixes = {prefix_of(peer.link.host) for peer in self.peers.values() if not peer.link.inbound}
@@ -319,20 +318,20 @@ class Mesh:
 
     def _next_s(self) -> float:
         due = self.book.next_ms()
-        return _IDLE_S if due is None else min(max((due - self._clock()) / 1000, 1.0), _IDLE_S)
+        return _IDLE_S if due is None else min(max((due - self.clock()) / 1000, 1.0), _IDLE_S)
 
     async def _dial(self, address: Address) -> None:
         try:
             link = await self._transport.connect(address.host, address.port, address.node)
         except LinkError as error:
             _log.debug("%s port %d was not reached: %s", address.host, address.port, error.message)
-            self.book.failed(address.node, self._clock())
+            self.book.failed(address.node, self.clock())
             return
         finally:
             self._dialling.discard(address.node)
             self._wake.set()
         if not await self._serve(link):
-            self.book.failed(address.node, self._clock())
+            self.book.failed(address.node, self.clock())
 
     async def _dial_place(self, host: str, port: int) -> None:
         """Somebody of the local network, who may be anybody, this node itself too."""
@@ -343,7 +342,7 @@ class Mesh:
         except LinkError as error:
             _log.debug("%s port %d was not reached: %s", host, port, error.message)
             return
-        self.book.add(Address(host, port, link.peer), b"", self._clock())
+        self.book.add(Address(host, port, link.peer), b"", self.clock())
         await self._serve(link)
 
     def _found_place(self, host: str, port: int) -> None:
@@ -364,7 +363,7 @@ class Mesh:
         """The owner names a node; it is called at once."""
         self.bans.pop(address.node, None)
         self.book.forget(address.node)
-        added = self.book.add(address, b"", self._clock())
+        added = self.book.add(address, b"", self.clock())
         self._wake.set()
         return added
 
@@ -372,7 +371,7 @@ class Mesh:
         """The owner names a node as NODE@HOST:PORT, or by an invitation to this network. Raises Refused."""
         if "://" in place or place.upper().startswith(QR_SCHEME):
             invitation = parse_invitation(place)
-            if not self._node.genesis.hash.startswith(invitation.genesis):
+            if not self.node.genesis.hash.startswith(invitation.genesis):
                 raise Refused("other_network", "The invitation is to another network. Nothing was changed.")
             addresses = invitation.nodes
         else:
@@ -381,68 +380,10 @@ class Mesh:
             raise Refused("bad_place", "That is this node itself.")
         return addresses[0].node
 
-    def invitation(self, host: str | None) -> InvitationView:
-        """An invitation by this node. Raises Refused where it cannot be reached."""
-        hosts = self._hosts() if host is None else [host]
-        if not self.port or not hosts:
-            raise Refused(
-                "not_listening",
-                "This node takes no links from outside, so nobody could come by its invitation.",
-                "Set mesh.listen to an address of this device, or connect to the network; then start the node again.",
-            )
-        if not all(is_host(one) for one in hosts):
-            raise Refused("bad_host", f"{host!r} is no host's name or address.")
-        nodes = tuple(Address(one, self.port, self.key.id) for one in hosts[:MAX_NODES])
-        genesis, final = self._node.genesis, self._node.engine.final
-        checkpoint = final.hash if final.height else b""
-        made = Invitation(genesis.hash, nodes, checkpoint, genesis.name[:MAX_NAME])
-        return InvitationView(made.text(), made.compact())
-
-    def _hosts(self) -> list[str]:
-        """Where others may reach this device, if it listens there."""
-        if set(self.settings.hosts) & {"0.0.0.0", "::"}:
-            return own_addresses()
-        return list(self.settings.hosts)
-
-    def view(self) -> MeshView:
-        """The links as they are now."""
-        now = self._now_ms()
-        peers = []
-        for number, peer in self.peers.items():
-            known = self.gossip.machine.peers.get(number)
-            if known is not None:
-                link, hello = peer.link, peer.hello
-                peers.append(
-                    PeerView(
-                        node=link.peer,
-                        host=link.host,
-                        port=hello.port if link.inbound else link.port,
-                        inbound=link.inbound,
-                        agent=hello.agent,
-                        linked_ms=now - peer.since_ms,
-                        delay_ms=known.delay_ms,
-                        bytes_in=link.bytes_in,
-                        bytes_out=link.bytes_out,
-                        behind=known.behind,
-                        faults=known.faults,
-                        score=hello.score,
-                    )
-                )
-        bans = tuple(BanView(node, until) for node, until in sorted(self.bans.items()) if until > self._clock())
-        return MeshView(
-            node=self.key.id,
-            port=self.port,
-            hosts=tuple(self._hosts()) if self.port else (),
-            known=len(self.book),
-            syncing=self.gossip.machine.syncing,
-            peers=tuple(peers),
-            bans=bans,
-        )
-
     def ban(self, node: bytes, ban_ms: int = BAN_MS) -> bool:
         """Do not talk to a node for a while; whether that is new."""
         changed = node not in self.bans
-        self.bans[node] = self._clock() + ban_ms
+        self.bans[node] = self.clock() + ban_ms
         for number, peer in list(self.peers.items()):
             if peer.link.peer == node:
                 _send(peer.link, Bye("banned", "This node does not talk to you for now."))
@@ -463,7 +404,7 @@ class Mesh:
             self._save()
 
     def _save(self) -> None:
-        now = self._clock()
+        now = self.clock()
         self.bans = {node: until for node, until in self.bans.items() if until > now}
         self._file.save(self.port, self.book.rows(), self.bans)
 

@@ -203,11 +203,15 @@ class Node(Follower):
 
     async def mesh(self) -> MeshView:
         """See NodeApi."""
-        return self._linked().view()
+        from node.service.mesh_view import mesh_view
+
+        return mesh_view(self._linked())
 
     async def invitation(self, host: str | None = None) -> InvitationView:
         """See NodeApi."""
-        return self._linked().invitation(host)
+        from node.service.mesh_view import invitation
+
+        return invitation(self._linked(), host)
 
     async def introduce(self, place: str) -> bytes:
         """See NodeApi."""

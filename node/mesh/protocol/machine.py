@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import NamedTuple, Protocol
 
 from node.mesh.protocol import messages
+from node.mesh.protocol.effects import Close, Effect, GiveBlocks, Heard, Host, Judge, Send, TellHistory
 from node.mesh.protocol.hello import Hello
 from node.mesh.protocol.limits import (
     ANNOUNCE_MS,
@@ -57,85 +57,6 @@ from node.mesh.protocol.peer import Peer
 from node.mesh.protocol.requests import Requests
 
 _LATE, _ABSENT, _UNASKED, _TOO_MUCH = 2, 1, 5, 10
-
-
-class Send(NamedTuple):
-    """A message for a peer."""
-
-    peer: int
-    message: AnyMessage
-
-
-class Judge(NamedTuple):
-    """A thing that came: the host judges it, calls `accepted`, `refused` or `lacking` as it finds, and `judged` then.
-    `parts` is the encoded thing, of a block its header and body."""
-
-    peer: int
-    kind: int
-    name: bytes
-    parts: tuple[bytes, ...]
-
-
-class GiveBlocks(NamedTuple):
-    """A peer asks for blocks: the host, who may have to read them, calls `give_block` for each, or `absent`."""
-
-    peer: int
-    names: tuple[bytes, ...]
-
-
-class TellHistory(NamedTuple):
-    """A peer asks what comes after the blocks it has: the host calls `tell_history`."""
-
-    peer: int
-    locator: tuple[bytes, ...]
-    limit: int
-
-
-class Close(NamedTuple):
-    """The link to a peer ends, and for `ban_ms` it is not let in again."""
-
-    peer: int
-    code: str
-    text: str
-    ban_ms: int
-
-
-class Heard(NamedTuple):
-    """A message about addresses, which are the owner's business."""
-
-    peer: int
-    message: AskAddresses | Addresses
-
-
-Effect = Send | Judge | GiveBlocks | TellHistory | Heard | Close
-
-
-class Host(Protocol):
-    """What the machine asks of its node and gets at once. `name_of` raises WireError for what has no good form."""
-
-    def has(self, kind: int, name: bytes) -> bool:
-        """Whether a thing is here, is being judged, or was found bad: it need not be asked for."""
-        ...
-
-    def name_of(self, kind: int, head: bytes) -> bytes:
-        """The id of an encoded transaction or vote, or of the block with this encoded header."""
-        ...
-
-    def give(self, kind: int, name: bytes) -> bytes | None:
-        """An encoded transaction or vote."""
-        ...
-
-    def held(self, kind: int) -> list[tuple[bytes, int]]:
-        """Transactions or votes that can be given, the newest last, and what each is worth."""
-        ...
-
-    def locator(self) -> tuple[bytes, ...]:
-        """Ids of this node's blocks for `AskHistory`, its tips first."""
-        ...
-
-    def tips(self) -> tuple[tuple[bytes, bytes], ...]:
-        """Id and encoded header of each block here on which nobody builds, the selected one first."""
-        ...
 
 
 class Machine:

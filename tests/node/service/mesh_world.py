@@ -9,7 +9,7 @@ from types import TracebackType
 
 from node.ledger.genesis import Allocation, Founder, make_genesis
 from node.mesh.protocol import messages
-from node.mesh.protocol.machine import Close, Heard, Send
+from node.mesh.protocol.effects import Close, Heard, Send
 from node.profile.paths import ProfilePaths
 from node.service.clock import system_clock
 from node.service.founding import write_genesis

@@ -11,8 +11,9 @@ from typing import Any, cast
 
 from node.encoding.canonical import EncodingError, decode, pack
 from node.mesh.protocol import messages
+from node.mesh.protocol.effects import Close, GiveBlocks, Judge, Send, TellHistory
 from node.mesh.protocol.hello import PROTOCOL, RELAY, Hello
-from node.mesh.protocol.machine import Close, GiveBlocks, Judge, Machine, Send, TellHistory
+from node.mesh.protocol.machine import Machine
 from node.mesh.protocol.messages import BLOCK, WireError
 
 GENESIS = bytes(32)

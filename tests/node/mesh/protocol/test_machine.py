@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from node.encoding.canonical import pack
 from node.mesh.protocol import messages
+from node.mesh.protocol.effects import Close, Judge, Send
 from node.mesh.protocol.limits import (
     ANNOUNCE_MS,
     FAULTS,
@@ -23,7 +24,6 @@ from node.mesh.protocol.limits import (
     REQUEST_MS,
     SILENCE_MS,
 )
-from node.mesh.protocol.machine import Close, Judge, Send
 from node.mesh.protocol.messages import (
     TRANSACTION,
     VOTE,

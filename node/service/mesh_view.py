@@ -1,0 +1,75 @@
+"""What the node tells its owner of its links, and the invitations that it makes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from node.api.errors import Refused
+from node.api.records import BanView, InvitationView, MeshView, PeerView
+from node.encoding.hosts import Address, is_host
+from node.mesh.discovery import own_addresses
+from node.profile.invitation import MAX_NAME, MAX_NODES, Invitation
+
+if TYPE_CHECKING:
+    from node.service.mesh import Mesh
+
+
+def invitation(mesh: Mesh, host: str | None) -> InvitationView:
+    """An invitation by this node. Raises Refused where it cannot be reached."""
+    hosts = _hosts(mesh) if host is None else [host]
+    if not mesh.port or not hosts:
+        raise Refused(
+            "not_listening",
+            "This node takes no links from outside, so nobody could come by its invitation.",
+            "Set mesh.listen to an address of this device, or connect to the network; then start the node again.",
+        )
+    if not all(is_host(one) for one in hosts):
+        raise Refused("bad_host", f"{host!r} is no host's name or address.")
+    nodes = tuple(Address(one, mesh.port, mesh.key.id) for one in hosts[:MAX_NODES])
+    genesis, final = mesh.node.genesis, mesh.node.engine.final
+    checkpoint = final.hash if final.height else b""
+    made = Invitation(genesis.hash, nodes, checkpoint, genesis.name[:MAX_NAME])
+    return InvitationView(made.text(), made.compact())
+
+
+def _hosts(mesh: Mesh) -> list[str]:
+    """Where others may reach this device, if it listens there."""
+    if set(mesh.settings.hosts) & {"0.0.0.0", "::"}:
+        return own_addresses()
+    return list(mesh.settings.hosts)
+
+
+def mesh_view(mesh: Mesh) -> MeshView:
+    """The links as they are now."""
+    now = mesh.now_ms()
+    peers = []
+    for number, peer in mesh.peers.items():
+        known = mesh.gossip.machine.peers.get(number)
+        if known is not None:
+            link, hello = peer.link, peer.hello
+            peers.append(
+                PeerView(
+                    node=link.peer,
+                    host=link.host,
+                    port=hello.port if link.inbound else link.port,
+                    inbound=link.inbound,
+                    agent=hello.agent,
+                    linked_ms=now - peer.since_ms,
+                    delay_ms=known.delay_ms,
+                    bytes_in=link.bytes_in,
+                    bytes_out=link.bytes_out,
+                    behind=known.behind,
+                    faults=known.faults,
+                    score=hello.score,
+                )
+            )
+    bans = tuple(BanView(node, until) for node, until in sorted(mesh.bans.items()) if until > mesh.clock())
+    return MeshView(
+        node=mesh.key.id,
+        port=mesh.port,
+        hosts=tuple(_hosts(mesh)) if mesh.port else (),
+        known=len(mesh.book),
+        syncing=mesh.gossip.machine.syncing,
+        peers=tuple(peers),
+        bans=bans,
+    )
