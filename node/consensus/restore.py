@@ -179,13 +179,14 @@ def encode_view(view: View) -> bytes:
             tuple(sorted(view.seen.items())),
             tuple(sorted(view.absent)),
             tuple(decode(link.encoded(), _MAX_VIEW) for link in view.certificate),
+            tuple(decode(link.encoded(), _MAX_VIEW) for link in view.proofs.values()),
         )
     )
 
 
 def decode_view(data: bytes) -> View:
     """The other way round. Raises ValueError, KeyError or TypeError for bytes that are none."""
-    numbers, rows, names, reveals, targets, fresh, justified, votes, seen, gone, certificate = cast(
+    numbers, rows, names, reveals, targets, fresh, justified, votes, seen, gone, certificate, proofs = cast(
         "tuple[tuple[Value, ...], ...]", decode(data, _MAX_VIEW)
     )
     tables = {table.hash: table for table in map(Table.from_value, rows)}
@@ -221,4 +222,5 @@ def decode_view(data: bytes) -> View:
     view.absent = frozenset(cast("tuple[bytes, ...]", gone))
     view.finals = view.new_links = ()
     view.certificate = tuple(Link.from_value(item) for item in certificate)
+    view.proofs = {link.target.hash: link for link in map(Link.from_value, proofs)}
     return view

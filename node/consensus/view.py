@@ -88,6 +88,7 @@ class View:
         "new_links",
         "next_table",
         "number",
+        "proofs",
         "reveals",
         "rotation",
         "seen",
@@ -104,6 +105,7 @@ class View:
     fresh: Fresh | None
     number: int  # of the newest checkpoint
     justified: Mapping[bytes, int]  # hash → number
+    proofs: Mapping[bytes, Link]  # what justified each checkpoint above the final one
     best: Target  # the highest justified
     final: Target
     links: Ballots
@@ -157,6 +159,7 @@ class Views:
         view.justified = {target.hash: 0}
         view.best = view.final = target
         view.links = {}
+        view.proofs = {}
         view.seen = {}
         view.absent = frozenset()
         view.finals = view.new_links = view.certificate = ()
@@ -349,23 +352,16 @@ class Views:
             source, target, finalises = found
             link = link_of(source, target, made.links[source.hash, target.hash])
             made.new_links = (*made.new_links, link)
-            made.justified = {**made.justified, target.hash: target.number}
+            if target.hash not in made.justified:
+                made.justified = {**made.justified, target.hash: target.number}
+                made.proofs = {**made.proofs, target.hash: link}
             if target.number > made.best.number:
                 made.best = target
             if finalises:
                 final = source
-                made.certificate = (*self._justifying(made, source), link)
+                made.certificate = (made.proofs[source.hash], link)
         if final is not made.final:
             self._finish(made, final)
-
-    def _justifying(self, made: View, final: Target) -> tuple[Link, ...]:
-        """The link that justified a checkpoint."""
-        for (source_hash, target_hash), votes in made.links.items():
-            if target_hash == final.hash and source_hash in made.justified:
-                source = made.known[source_hash]
-                if self.justifies(votes, source, final):
-                    return (link_of(source, final, votes),)
-        raise AssertionError("a justified checkpoint has a link that justified it")
 
     def _finish(self, made: View, final: Target) -> None:
         """Checkpoints up to `final` are final now: count who voted for each, and forget what is older."""
@@ -379,6 +375,7 @@ class Views:
         made.known = {name: target for name, target in made.known.items() if target.number >= final.number}
         # The three before a checkpoint are asked about, so a few justified numbers stay.
         made.justified = {name: number for name, number in made.justified.items() if number >= final.number - 3}
+        made.proofs = {name: link for name, link in made.proofs.items() if link.target.number > final.number}
         made.links = {
             (source, target): votes
             for (source, target), votes in made.links.items()

@@ -19,11 +19,12 @@ from node.consensus.engine import Engine
 from node.consensus.finality import quorum, spectral_quorum
 from node.consensus.tables import Table
 from node.consensus.view import Clauses
+from node.consensus.votes import Vote
 from node.ledger.genesis import Genesis
 from node.ledger.registry import broken_invariants
 from node.ledger.staking import Validator as Staker
 from node.light.spectrum import VISIBLE
-from tests.node.world import NXT, VALIDATORS, Network, Payer, Validator, key, small_genesis, stranger
+from tests.node.world import NEVER, NXT, VALIDATORS, Network, Payer, Validator, key, small_genesis, stranger
 
 SEVEN = small_genesis(stakes=(1_000 * NXT,) * 7)
 
@@ -250,3 +251,33 @@ def test_after_a_long_silence_the_living_go_on_and_the_absent_come_back() -> Non
     network.go(40)
     assert not resumed.view.certificate[-1].absent, "who votes again counts again"
     assert len({node.engine.waves.commitment for node in network.nodes}) == 1
+
+
+@pytest.mark.parametrize(
+    ("exact", "links"),
+    [
+        pytest.param(True, [(0, 4), (0, 1), (1, 2), (4, 5)], id="by surrounding votes"),
+        pytest.param(False, [(0, 1), (0, 4), (1, 3), (4, 6)], id="without the exact successor"),
+    ],
+)
+def test_a_checkpoint_keeps_its_proof_when_an_older_one_becomes_final(
+    exact: bool, links: list[tuple[int, int]]
+) -> None:
+    """4 is justified from below 1; then 1 is final, and what lies below is forgotten; then 4 becomes final too."""
+    network = Network(small_genesis(), clauses=Clauses(exact_successor=exact))
+    node = network.nodes[0]
+    node.voted = NEVER, NEVER  # its votes are cast by hand
+    while node.engine.view.number < 7:
+        network.pass_slot()
+    for ends in links:
+        by_number = {target.number: target for target in node.engine.ballots.targets.values()}
+        source, target = (by_number[number] for number in ends)
+        vote = Vote(*ends[:1], source.hash, ends[1], target.hash, target.checkpoint.slot, 0, node.id, b"")
+        vote = vote._replace(region=target.table.regions[node.id])
+        headers = (node.engine.header_of(item.checkpoint.block) for item in (source, target))
+        signature = node.key.sign_digest(vote.digest(network.genesis.hash, *headers))
+        network.tell(network.nodes, [vote._replace(signature=signature)])
+        network.pass_slot()
+    view = node.engine.view
+    assert view.final.number == 4
+    assert [(link.source.number, link.target.number) for link in view.certificate] == [(0, 4), links[-1]]

@@ -264,7 +264,19 @@ def test_views_and_colours_survive_their_bytes() -> None:
         data = encode_view(block.known_view)
         again = decode_view(data)
         assert encode_view(again) == data
-        names = ("height", "epoch", "rotation", "number", "reveals", "fresh", "justified", "seen", "absent", "links")
+        names = (
+            "height",
+            "epoch",
+            "rotation",
+            "number",
+            "reveals",
+            "fresh",
+            "justified",
+            "seen",
+            "absent",
+            "links",
+            "proofs",
+        )
         for name in names:
             assert getattr(again, name) == getattr(block.known_view, name), name
         assert [link.encoded() for link in again.certificate] == [
