@@ -36,7 +36,6 @@ class Ballots:
         self,
         views: Views,
         final: Target,
-        header_of: Callable[[bytes], bytes],
         extends: Callable[[Checkpoint, Checkpoint], bool],
     ) -> None:
         """`extends` tells whether the chain of the second checkpoint passes through the first's block."""
@@ -56,7 +55,6 @@ class Ballots:
         """Whether somebody was heard who had not voted above the final checkpoint."""
         self.evidence: list[Evidence] = []
         self._views = views
-        self._header_of = header_of
         self._extends = extends
         self._waiting: OrderedDict[bytes, Vote] = OrderedDict()
         self.highest: dict[bytes, int] = {}
@@ -96,9 +94,13 @@ class Ballots:
         self._conclude({vote.link: self.links[vote.link]})
         return True
 
-    def forget_blocks(self, gone: Container[bytes]) -> None:
-        """Drop checkpoints whose blocks were pruned."""
-        self.targets = {name: item for name, item in self.targets.items() if item.checkpoint.block not in gone}
+    def forget_blocks(self, gone: Container[bytes], kept: Container[bytes]) -> None:
+        """Drop checkpoints whose blocks were pruned, but for those `kept` that chains may still be led on from."""
+        self.targets = {
+            name: item
+            for name, item in self.targets.items()
+            if item.checkpoint.block not in gone or name in kept or item is self.final
+        }
         self.links = {link: votes for link, votes in self.links.items() if all(name in self.targets for name in link)}
         self._finals = [item for item in self._finals if item.checkpoint.block not in gone]
 
@@ -157,7 +159,7 @@ class Ballots:
             del self._waiting[name]
 
     def _look_for_offence(self, vote: Vote, source: Target, target: Target) -> None:
-        headers = self._header_of(source.checkpoint.block), self._header_of(target.checkpoint.block)
+        headers = source.header, target.header
         cast = self._cast.setdefault(vote.voter, [])
         reached = self._reached.get(vote.voter, (0, 0))
         self._reached[vote.voter] = max(reached[0], vote.source), max(reached[1], vote.target)

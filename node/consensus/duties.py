@@ -179,11 +179,16 @@ def target_to_vote(engine: Engine, last_source: int, last_target: int) -> Target
 
 
 def make_vote(engine: Engine, identity: bytes, target: Target, sign_digest: Sign) -> Vote | None:
-    """A vote for `target`, or None for who is no validator there. `sign_digest` signs the 32 bytes themselves."""
-    table = target.table
-    source = engine.ballots.targets.get(target.source.hash)
+    """A vote for `target`, or None for who is no validator there, or where its source was forgotten.
+
+    `sign_digest` signs the 32 bytes themselves.
+    """
+    table, name = target.table, target.source.hash
+    source = engine.view.known.get(name) or engine.ballots.targets.get(name)
+    if source is None:
+        return None
     if table.validator(identity) is None:
-        if source is None or source.table.validator(identity) is None:
+        if source.table.validator(identity) is None:
             return None
         table = source.table
     vote = Vote(
@@ -196,5 +201,5 @@ def make_vote(engine: Engine, identity: bytes, target: Target, sign_digest: Sign
         voter=identity,
         signature=b"",
     )
-    headers = engine.header_of(target.source.block), engine.header_of(target.checkpoint.block)
-    return vote._replace(signature=sign_digest(vote.digest(engine.genesis_hash, *headers)))
+    digest = vote.digest(engine.genesis_hash, source.header, target.header)
+    return vote._replace(signature=sign_digest(digest))

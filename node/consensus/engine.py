@@ -112,7 +112,7 @@ class Engine:
         """The selected chain ends in `tip`; `state` and `waves` are those after it."""
         main = self._known.main
         self.chain = SelectedChain(self.genesis_hash, self.parameters, self.slots, state, waves, tip, main)
-        self.ballots = Ballots(self.views, tip.known_view.final, self.header_of, self._known.extends)
+        self.ballots = Ballots(self.views, tip.known_view.final, self._known.extends)
 
     def take_up(self, links: Iterable[Link], busy: int) -> None:
         """Count the votes of stored links and of the chain again; `busy` as `busy_height`."""
@@ -388,9 +388,11 @@ class Engine:
             if block is not base and not self.dag.is_ancestor(base.index, block.index):
                 block.view = None
         gone = self._known.drop(self.dag.prune(root.index))
-        self.ballots.forget_blocks({block.id for block in gone})
-        for block in gone:
-            self.active_sets.pop(block.id, None)
+        self.ballots.forget_blocks({block.id for block in gone}, base.known_view.known)
+        # A table is made from a state that was final when an epoch began, however old that checkpoint may be.
+        wanted = {target.checkpoint.block for target in base.known_view.known.values()}
+        for name in self.active_sets.keys() - self.blocks.keys() - wanted:
+            del self.active_sets[name]
         return gone
 
     def _release(self) -> None:

@@ -51,7 +51,8 @@ class Target:
 
     `source` is the highest justified checkpoint there, the one that votes for this target come from. `stake_alone`:
     none of the three checkpoints before was justified, so regions are not asked. `absent`: whom a long silence leaves
-    out. `score` is the blue score and `height` the chain height of the block.
+    out. `score` is the blue score, `height` the chain height and `header` the encoded header of the block (the genesis
+    hash for the genesis), which votes sign: the block itself may be pruned long before.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Target:
         absent: frozenset[bytes],
         score: int,
         height: int,
+        header: bytes,
     ) -> None:
         self.checkpoint = checkpoint
         self.table = table
@@ -73,6 +75,7 @@ class Target:
         self.absent = absent
         self.score = score
         self.height = height
+        self.header = header
 
     @property
     def number(self) -> int:

@@ -102,9 +102,14 @@ class KnownBlocks:
         return False
 
     def extends(self, one: Checkpoint, other: Checkpoint) -> bool:
-        """Whether the chain of the other checkpoint passes through the block of the first."""
+        """Whether the chain of the other checkpoint passes through the block of the first.
+
+        What was pruned and is still spoken of lies on the chain of all that is kept.
+        """
         low, high = self.by_id.get(one.block), self.by_id.get(other.block)
-        return low is not None and high is not None and self.on_chain(low, high)
+        if low is None:
+            return high is not None or one.number <= other.number
+        return high is not None and self.on_chain(low, high)
 
     def merged(self, block: DagBlock) -> list[tuple[DagBlock, bool]]:
         """The mergeset of a block without its selected parent, in order, each with whether it is blue."""

@@ -46,12 +46,12 @@ class KeptBlock(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """Everything that a stop leaves. `blocks` ascend by index and begin with the root; `base` is an index, `view` the
-    encoded view there; `undo` the changes of chain blocks by height, as far down as the final block."""
+    """Everything that a stop leaves. `blocks` ascend by index and begin with the root; `base` is an index, `base_view`
+    what `encode_base` says of it; `undo` the changes of chain blocks by height, as far down as the final block."""
 
     blocks: Iterable[KeptBlock]
     base: int
-    view: bytes
+    base_view: bytes
     tip: bytes
     undo: Mapping[int, list[Change]]
     active_sets: Mapping[bytes, tuple[Validator, ...]]
@@ -99,13 +99,13 @@ def restore(
     engine.active_sets.update(kept.active_sets)
     engine.know(root)
     if first.at == kept.base:
-        root.view = decode_view(kept.view)
+        _decode_base(engine, root, kept.base_view)
     for item in blocks:
         block = _dag_block(item, genesis.hash)
         engine.dag.restore(block.id, block.coloured, _twin(block))
         engine.know(block)
         if item.at == kept.base:
-            block.view = decode_view(kept.view)
+            _decode_base(engine, block, kept.base_view)
             continue
         selected = engine.by_index.get(block.coloured.selected)
         if selected is not None and selected.view is not None:
@@ -144,6 +144,21 @@ def _twin(block: DagBlock) -> tuple[bytes, int] | None:
     return None if block.header is None else (block.header.creator, block.header.slot)
 
 
+def encode_base(engine: Engine, base: DagBlock) -> bytes:
+    """The view at the base, with the active sets that it may ask for though their blocks are pruned."""
+    view = base.known_view
+    blocks = {target.checkpoint.block for target in view.known.values()}
+    found = sorted((name, engine.active_sets[name]) for name in blocks - engine.blocks.keys())
+    sets: tuple[Value, ...] = tuple((name, tuple(tuple(item) for item in active)) for name, active in found)
+    return pack((encode_view(view), sets))
+
+
+def _decode_base(engine: Engine, base: DagBlock, data: bytes) -> None:
+    view, sets = cast("tuple[bytes, tuple[tuple[bytes, tuple[tuple[Value, ...], ...]], ...]]", decode(data, _MAX_VIEW))
+    base.view = decode_view(view)
+    engine.active_sets.update((name, tuple(Validator._make(row) for row in rows)) for name, rows in sets)
+
+
 def encode_view(view: View) -> bytes:
     """A view as bytes; tables stand in it once each."""
     tables: dict[bytes, Table] = {}
@@ -163,6 +178,7 @@ def encode_view(view: View) -> bytes:
             tuple(sorted(target.absent)),
             target.score,
             target.height,
+            target.header,
         )
         for target in view.known.values()
     )
@@ -194,7 +210,7 @@ def decode_view(data: bytes) -> View:
     view.height, view.epoch, view.rotation, view.number = cast("tuple[int, ...]", numbers)
     known: dict[bytes, Target] = {}
     for row in cast("tuple[tuple[Value, ...], ...]", targets):
-        checkpoint, table, following, source, alone, absent, score, height = row
+        checkpoint, table, following, source, alone, absent, score, height, header = row
         target = Target(
             Checkpoint.from_value(checkpoint),
             tables[cast(bytes, table)],
@@ -204,6 +220,7 @@ def decode_view(data: bytes) -> View:
             frozenset(cast("tuple[bytes, ...]", absent)),
             cast(int, score),
             cast(int, height),
+            cast(bytes, header),
         )
         known[target.hash] = target
     table, following, best, final = cast("tuple[bytes, ...]", names)

@@ -149,7 +149,7 @@ class Views:
         """The view at the genesis, whose checkpoint 0 is final."""
         table = Table(self.genesis, validators)
         checkpoint = Checkpoint(0, self.genesis, 0, state, table.hash, table.hash)
-        target = Target(checkpoint, table, table, checkpoint, True, frozenset(), 0, 0)
+        target = Target(checkpoint, table, table, checkpoint, True, frozenset(), 0, 0, self.genesis)
         view = View()
         view.height = view.epoch = view.rotation = view.number = 0
         view.table = view.next_table = table
@@ -230,6 +230,7 @@ class Views:
         fresh = view.fresh
         if fresh is None:
             return []
+        header = self._header_of(fresh.block)
         tables = view.table.hash, view.next_table.hash
         return [
             Target(
@@ -241,6 +242,7 @@ class Views:
                 view.absent,
                 fresh.score,
                 view.height,
+                header,
             )
             for number in fresh.numbers
         ]
@@ -304,8 +306,7 @@ class Views:
         key = voter_key(vote, target.table, source.table)
         if key is None:
             return False
-        headers = self._header_of(source.checkpoint.block), self._header_of(target.checkpoint.block)
-        return self.verdicts.good(vote, key, self.genesis, *headers)
+        return self.verdicts.good(vote, key, self.genesis, source.header, target.header)
 
     def justifies(self, voters: Iterable[bytes], source: Target, target: Target) -> bool:
         """Whether votes of these validators make the link from source to target a justified one."""

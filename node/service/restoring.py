@@ -16,7 +16,7 @@ from node.consensus.dagblocks import Progress
 from node.consensus.engine import Engine
 from node.consensus.finality import Checkpoint
 from node.consensus.ghostdag import Coloured
-from node.consensus.restore import Kept, KeptBlock, encode_coloured, encode_view, restore
+from node.consensus.restore import Kept, KeptBlock, encode_base, encode_coloured, restore
 from node.consensus.votes import Vote, VoteVerdicts
 from node.encoding.canonical import EncodingError, Value, decode, pack
 from node.ledger import registry
@@ -56,7 +56,7 @@ def begin_engine(genesis: Genesis, database: ChainDatabase, *, numpy: bool = Tru
 def base_record(engine: Engine) -> dict[str, MetaValue]:
     """What must be stored of the block from which views are known."""
     _, base = engine.pruning_points()
-    return {ROOT: engine.dag.root, BASE: base.index, VIEW: encode_view(base.known_view)}
+    return {ROOT: engine.dag.root, BASE: base.index, VIEW: encode_base(engine, base)}
 
 
 def final_height_of(database: ChainReader) -> int:
@@ -154,7 +154,7 @@ def restore_engine(
     kept = Kept(
         blocks=_kept_blocks(genesis, database, root, final_height),
         base=base,
-        view=view,
+        base_view=view,
         tip=genesis.hash if tip is None else tip.block_id,
         undo=_undo(database, state, final_height, 0 if tip is None else tip.height),
         active_sets=_active_sets(database),

@@ -82,7 +82,7 @@ class Retention:
             await self._traced(database.move_root, tuple(self._dropped), base_record(engine))
             self._dropped.clear()
             await self._traced(database.prune_undo, final.height)
-            await self._traced(database.prune_votes, final.number)
+            await self._traced(database.prune_votes, engine.view.final.number)
         if self.keep.bodies_ms:
             before = slot - self.keep.bodies_ms // engine.parameters.slot_ms
             await self._traced(database.prune_bodies, before, _BODIES_AT_ONCE)

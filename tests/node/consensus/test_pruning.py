@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from node.consensus import duties
 from node.consensus.ballots import LOOK_BACK
 from node.consensus.blocks import Block
 from node.consensus.dagblocks import DagBlock, Progress
@@ -18,14 +19,17 @@ from node.consensus.restore import (
     KeptBlock,
     decode_coloured,
     decode_view,
+    encode_base,
     encode_coloured,
     encode_view,
     restore,
 )
 from node.consensus.votes import Vote
-from node.ledger import bank
+from node.ledger import bank, staking
+from node.ledger.genesis import Genesis
 from node.ledger.registry import broken_invariants
 from node.ledger.state import Change, State, waves_of
+from node.ledger.types import EVIDENCE
 from tests.node.consensus.follower import SHARED
 from tests.node.world import NXT, Network, Payer, contents, forge, key, small_genesis, stranger
 
@@ -66,8 +70,8 @@ def life(seed: int, slots: int = 100) -> Heard:
 class Node:
     """An engine that writes down what a database would, and can be stopped and started."""
 
-    def __init__(self, prunes: bool, stops: bool) -> None:
-        self.engine = Engine.begin(GENESIS, numpy=False, **SHARED)  # type: ignore[arg-type]
+    def __init__(self, prunes: bool, stops: bool, genesis: Genesis = GENESIS) -> None:
+        self.engine = Engine.begin(genesis, numpy=False, **SHARED)  # type: ignore[arg-type]
         self.prunes, self.stops = prunes, stops
         self.links: list[Link] = []
         self.votes: list[Vote] = []
@@ -99,14 +103,14 @@ class Node:
         kept = Kept(
             blocks=[self._kept(block) for _, block in sorted(old.by_index.items())],
             base=base.index,
-            view=encode_view(base.known_view),
+            base_view=encode_base(old, base),
             tip=old.tip.id,
             undo={height: changes for height, changes in self.undo.items() if height > final.height},
             active_sets={name: active for name, active in old.active_sets.items() if name in old.blocks},
             links=[link for link in self.links if link.target.number >= final.number],
             busy=old.busy_height,
         )
-        self.engine = restore(GENESIS, state, waves_of(state, numpy=False), kept, **SHARED)  # type: ignore[arg-type]
+        self.engine = restore(old.genesis, state, waves_of(state, numpy=False), kept, **SHARED)  # type: ignore[arg-type]
         for vote in self.votes[-200:]:
             self.engine.add_vote(vote)
 
@@ -126,8 +130,7 @@ class Node:
 
     def result(self) -> tuple[object, ...]:
         engine = self.engine
-        tables = engine.view.table.hash, engine.view.next_table.hash
-        return engine.tip, engine.waves.commitment, encode_view(engine.view), engine.final.hash, tables
+        return engine.tip, engine.waves.commitment, encode_view(engine.view), engine.final.hash, *tables(engine)
 
 
 @pytest.mark.parametrize(
@@ -186,6 +189,56 @@ def test_what_came_late_is_late_after_a_restart() -> None:
     slot = next(slot for slot in range(62, 90) if filler.leads(slot))
     node.hear(slot, filler.block(slot))
     assert node.engine.tip == tip, "his own on-time block changes nothing, as before the restart"
+
+
+def test_a_long_stand_still_takes_nothing_from_who_prunes() -> None:
+    """Finality stood still for more than three merge depths; then votes make a new checkpoint final, and before a block
+    carries them the old one is pruned. Chains still lead on from it: votes that come from there are told and count,
+    the new epoch takes its table from there, and evidence of a seat that nobody had given is judged the same."""
+    genesis = small_genesis(stakes=(1_000 * NXT,) * 5, merge_depth_slots=20, epoch_slots=120, silence_slots=10_000)
+    network = Network(genesis)
+    while network.slot < 110:
+        network.pass_slot(silent=(3, 4) if 20 < network.slot < 98 else ())
+        final = network.nodes[0].engine.final
+        if network.slot > 98 and final.checkpoint.slot > 90:
+            break
+    pruned = Node(True, True, genesis)
+    for block in network.blocks:
+        pruned.hear(block.header.slot, block)
+    for vote in network.votes:
+        pruned.hear(network.slot, vote)
+    assert pruned.engine.final.hash == network.nodes[0].engine.final.hash
+    old = pruned.engine.view.final.checkpoint.block
+    pruned.rest()
+    assert old not in pruned.engine.blocks
+    still_to_include = duties.votes_to_include(network.nodes[0].engine)
+    assert still_to_include, "what made the newest checkpoint final is in no block yet"
+    assert duties.votes_to_include(pruned.engine) == still_to_include
+    offender, engine = network.nodes[1], network.nodes[0].engine
+    slot = next(slot for slot in range(121, 200) if offender.leads(slot))
+    honest = offender.block(slot)
+    wrong = forge(honest, 1, seat=1 - honest.header.seat)
+    payer = Payer(genesis.hash, key(1))
+    evidence = payer.transaction(0, EVIDENCE, (staking.INVALID_HEADER, (wrong.header_bytes,)))
+    network.slot = 119
+    before = len(network.blocks)
+    while not staking.tombstoned_at(engine.state, offender.id):
+        network.pass_slot(evidence)
+        assert network.slot < 140
+    for block in network.blocks[before:]:
+        pruned.hear(block.header.slot, block)
+        pruned.rest()
+    assert pruned.engine.tip == engine.tip
+    assert pruned.result()[1:] == (
+        engine.waves.commitment,
+        encode_view(engine.view),
+        engine.final.hash,
+        *tables(engine),
+    )
+
+
+def tables(engine: Engine) -> tuple[bytes, bytes]:
+    return engine.view.table.hash, engine.view.next_table.hash
 
 
 def test_pruning_keeps_memory_flat() -> None:
