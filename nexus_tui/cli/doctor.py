@@ -32,6 +32,7 @@ _NEEDED = (
     "mnemonic",
     "segno",
     "tomlkit",
+    "python-socks",
 )
 _EXTRAS = {"scipy": "lab", "optuna": "lab", "dask": "lab", "textual-serve": "web", "aiohttp": "oracle"}
 _FIRST_RELEASE_S = 1_767_225_600  # 2026-01-01: no clock can rightly be before

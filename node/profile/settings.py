@@ -158,5 +158,11 @@ MESH = Section(
             True,
             "Look for nodes in the local network, and let them find this one by a random name and the port.",
         ),
+        Setting(
+            "proxy",
+            "",
+            "Open links through this SOCKS5 proxy, socks5://HOST:PORT; Tor's is usually socks5://127.0.0.1:9050. For "
+            "links through it alone, set listen to none and discovery to false.",
+        ),
     ),
 )

@@ -96,6 +96,7 @@ class Mesh:
             lambda: self.gossip.hello().encoded(),
             size_of,
             admission=AdmissionLimits(total=settings.inbound),
+            proxy=settings.proxy,
         )
 
     # -- life -----------------------------------------------------------------------------------------------------

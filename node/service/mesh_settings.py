@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class MeshSettings:
-    """What the owner may choose. `hosts` is where to listen, none for nowhere; `interfaces` those of discovery."""
+    """What the owner may choose. `hosts` is where to listen, none for nowhere; `interfaces` those of discovery;
+    `proxy` a SOCKS5 one that opened links go through."""
 
     hosts: tuple[str, ...] = ("0.0.0.0", "::")
     port: int = 7_400
     outbound: int = 8
     inbound: int = 64
     discovery: bool = True
+    proxy: str | None = None
     interfaces: tuple[str, ...] | None = None
