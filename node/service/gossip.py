@@ -40,8 +40,9 @@ _MAX_HEADER = 1_024
 _EARLY_SLACK_MS = 5
 # Of these an honest node may be the messenger: clocks differ, and what one knows of the past decides.
 _HARMLESS = {"early", "future_slot", "third_twin", "unknown_creator", "unknown_tables"}
-_HOSTILE_TRANSACTION = {"bad_encoding", "bad_form", "bad_payload", "bad_signature", "other_network", "unknown_kind"}
-_HOSTILE_TRANSACTION |= {"unknown_scheme"}
+# These show in a transaction's bytes alone.
+_HOSTILE_TRANSACTION = {"bad_amount", "bad_encoding", "bad_form", "bad_memo", "bad_recipient", "bad_signature"}
+_HOSTILE_TRANSACTION |= {"other_network", "unknown_kind", "unknown_scheme"}
 
 
 class Remembered:

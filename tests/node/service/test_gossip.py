@@ -9,6 +9,7 @@ import pytest
 
 from node.encoding.amounts import SUPPLY
 from node.encoding.canonical import pack
+from node.ledger.types import TRANSFER, transfer_payload
 from node.mesh.protocol.messages import NUMBERS, TRANSACTION, Get, Given, Inventory, WholeBlock, encode
 from node.service.verify import verify_file
 from tests.node.service.mesh_world import Joined, Mesh
@@ -140,6 +141,14 @@ async def test_a_forged_signature_ends_the_link_and_a_poor_sender_does_not(tmp_p
         assert mesh.nodes[0].closed[0].ban_ms > 0
         await mesh.nodes[0].node.submit(good.raw)
         await confirmed(mesh.nodes[0].node, good.txid)
+
+
+async def test_what_its_bytes_alone_show_to_be_wrong_ends_the_link(tmp_path: Path) -> None:
+    async with Mesh(tmp_path, validators=1) as mesh:
+        stranger = Stranger(mesh)
+        nothing = mesh.payer(1).transaction(0, TRANSFER, transfer_payload(key(60).address, 0))
+        await stranger.give(nothing.raw)
+        await until(lambda: stranger.gone == "bad_amount")
 
 
 @pytest.mark.parametrize("body", [b"", b"\xc1", pack(("x",)), pack(((b"x",), ()))])
