@@ -1,12 +1,12 @@
 """All votes that a node knows, from gossip and from blocks: what is justified and final by any of them.
 
 Fork choice goes by this pool, chains by the votes they accept (`node.consensus.view`). Votes for checkpoints that are
-not known yet wait in a bounded place. Two votes of one validator that contradict each other are evidence.
+not known yet wait in a bounded place: a few of each validator's. Two votes of one validator that contradict each other
+are evidence.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Container, Mapping
 from typing import NamedTuple
 
@@ -15,7 +15,8 @@ from node.consensus.view import Views, link_of
 from node.consensus.votes import Vote, conflict
 from node.ledger import staking
 
-MAX_WAITING = 1_024
+MAX_WAITING = 8
+"""Votes of one validator that wait. Nobody can tell yet who signed them, so they push out none but his own."""
 LOOK_BACK = 64
 """Checkpoints below the final one whose votes are still checked: who contradicts what is final is named."""
 _OFFENCES = {"double_vote": staking.DOUBLE_VOTE, "surround_vote": staking.SURROUND_VOTE}
@@ -37,8 +38,10 @@ class Ballots:
         views: Views,
         final: Target,
         extends: Callable[[Checkpoint, Checkpoint], bool],
+        may_wait: Callable[[bytes], bool],
     ) -> None:
-        """`extends` tells whether the chain of the second checkpoint passes through the first's block."""
+        """`extends` tells whether the chain of the second checkpoint passes through the first's block, `may_wait`
+        whether a validator is one of those whose votes may wait."""
         self.best = final
         self.final = final
         self.conflict: Link | None = None
@@ -56,7 +59,8 @@ class Ballots:
         self.evidence: list[Evidence] = []
         self._views = views
         self._extends = extends
-        self._waiting: OrderedDict[bytes, Vote] = OrderedDict()
+        self._may_wait = may_wait
+        self._waiting: dict[bytes, list[Vote]] = {}  # by voter, the oldest first
         self.highest: dict[bytes, int] = {}
         """The highest target that each validator voted for."""
         self._cast: dict[bytes, list[tuple[Vote, tuple[bytes, bytes]]]] = {}
@@ -67,8 +71,9 @@ class Ballots:
         if target.hash in self.targets or target.number < self.final.number - LOOK_BACK:
             return
         self.targets[target.hash] = target
-        for name in [name for name, vote in self._waiting.items() if target.hash in vote.link]:
-            vote = self._waiting.pop(name)
+        named = [vote for votes in self._waiting.values() for vote in votes if target.hash in vote.link]
+        self._keep_waiting(lambda vote: target.hash not in vote.link)
+        for vote in named:
             if self.add(vote):
                 self.heard.append(vote)
 
@@ -80,9 +85,7 @@ class Ballots:
             return False
         source, target = self.targets.get(vote.source_hash), self.targets.get(vote.target_hash)
         if source is None or target is None:
-            self._waiting.setdefault(vote.id, vote)
-            if len(self._waiting) > MAX_WAITING:
-                self._waiting.popitem(last=False)
+            self._wait(vote)
             return False
         if not self._views.is_good(vote, source, target):
             return False
@@ -93,6 +96,18 @@ class Ballots:
         self._look_for_offence(vote, source, target)
         self._conclude({vote.link: self.links[vote.link]})
         return True
+
+    def _wait(self, vote: Vote) -> None:
+        if not self._may_wait(vote.voter):
+            return
+        waiting = self._waiting.setdefault(vote.voter, [])
+        if vote not in waiting:
+            waiting.append(vote)
+            del waiting[:-MAX_WAITING]
+
+    def _keep_waiting(self, wanted: Callable[[Vote], bool]) -> None:
+        kept = {voter: [vote for vote in votes if wanted(vote)] for voter, votes in self._waiting.items()}
+        self._waiting = {voter: votes for voter, votes in kept.items() if votes}
 
     def forget_blocks(self, gone: Container[bytes], kept: Container[bytes]) -> None:
         """Drop checkpoints whose blocks were pruned, but for those `kept` that chains may still be led on from."""
@@ -142,8 +157,9 @@ class Ballots:
         return not all(self._extends(final.checkpoint, item.checkpoint) for item in newer)
 
     def _forget(self) -> None:
-        """Drop what lies far below the final checkpoint."""
+        """Drop what lies far below the final checkpoint, and what waits of those who are no validators any more."""
         low = self.final.number - LOOK_BACK
+        self._keep_waiting(lambda vote: vote.target >= low and self._may_wait(vote.voter))
         known = (target.number for target in self.targets.values())
         if all(number >= low for number in (*self.justified.values(), *known)):
             return
@@ -155,8 +171,6 @@ class Ballots:
             for (source, target), votes in self.links.items()
             if source in self.targets and target in self.targets
         }
-        for name in [name for name, vote in self._waiting.items() if vote.target < low]:
-            del self._waiting[name]
 
     def _look_for_offence(self, vote: Vote, source: Target, target: Target) -> None:
         headers = source.header, target.header

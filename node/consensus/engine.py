@@ -112,7 +112,7 @@ class Engine:
         """The selected chain ends in `tip`; `state` and `waves` are those after it."""
         main = self._known.main
         self.chain = SelectedChain(self.genesis_hash, self.parameters, self.slots, state, waves, tip, main)
-        self.ballots = Ballots(self.views, tip.known_view.final, self._known.extends)
+        self.ballots = Ballots(self.views, tip.known_view.final, self._known.extends, self._may_vote)
 
     def take_up(self, links: Iterable[Link], busy: int) -> None:
         """Count the votes of stored links and of the chain again; `busy` as `busy_height`."""
@@ -236,10 +236,8 @@ class Engine:
         """Take a vote from gossip; one that says nothing new or is not good leaves the Progress empty."""
         progress = Progress()
         self._release()
-        view, ballots = self.view, self.ballots
-        # Where the tables turned, those who left are asked once more: by the tables of what was justified before.
-        tables = view.table, view.next_table, ballots.best.table, ballots.final.table
-        if all(table.validator(vote.voter) is None for table in tables):
+        ballots = self.ballots
+        if not self._may_vote(vote.voter):
             return progress
         before = ballots.best, ballots.final
         if ballots.add(vote):
@@ -248,6 +246,13 @@ class Engine:
             if (ballots.best, ballots.final) != before:
                 self._resolve(progress)
         return progress
+
+    def _may_vote(self, voter: bytes) -> bool:
+        """Whether a vote of his may count here, now or when its checkpoints are known."""
+        view, ballots = self.view, self.ballots
+        # Where the tables turned, those who left are asked once more: by the tables of what was justified before.
+        tables = view.table, view.next_table, ballots.best.table, ballots.final.table
+        return any(table.validator(voter) is not None for table in tables)
 
     def check(self, transaction: SignedTransaction) -> None:
         """Everything about a transaction that needs no state. Raises TransactionError."""
