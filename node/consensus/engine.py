@@ -15,7 +15,7 @@ from node.consensus.dagblocks import DagBlock, Progress, Tip
 from node.consensus.finality import Link, Target
 from node.consensus.forkchoice import LATE_SLOTS, choose, mark_late
 from node.consensus.ghostdag import Coloured, Ghostdag
-from node.consensus.judging import OTHER_BODY, Judging
+from node.consensus.judging import OTHER_BODY, Judging, WrongHeader
 from node.consensus.known import KnownBlocks
 from node.consensus.merging import Merging
 from node.consensus.moving import Moving
@@ -177,7 +177,7 @@ class Engine:
     @property
     def evidence(self) -> list[Evidence]:
         """Proofs of offences seen; a transaction with one costs its offender stake."""
-        return [*self._known.doubles, *self.ballots.evidence]
+        return [*self._known.doubles, *self.ballots.evidence, *self._known.wrong_headers.values()]
 
     def table_of(self, block: DagBlock) -> TableOf:
         """For evidence in `block`: the table for children, in a slot, of a recent block of its chain."""
@@ -212,7 +212,7 @@ class Engine:
         try:
             self._connect(block, now, progress)
         except (BlockError, TransactionError) as error:
-            self._forbid(block.id, error, progress)
+            self._forbid(block, error, progress)
             if not (progress.undone or progress.applied):
                 raise
             # To judge it the state went to its side branch: bring it back, and tell of that instead of raising.
@@ -226,7 +226,7 @@ class Engine:
                 self._connect(orphan, now, progress, signed)
             except (BlockError, TransactionError) as error:
                 progress.rejected.append((orphan.id, error))
-                self._forbid(orphan.id, error, progress)
+                self._forbid(orphan, error, progress)
             else:
                 ready += self._orphans.ready(orphan.id, self.blocks)
         self._resolve(progress)
@@ -315,14 +315,24 @@ class Engine:
         late = self.clauses.lateness and header.slot >= self.awake_since and now > header.slot + LATE_SLOTS
         return now - header.slot if late else 0
 
-    def _forbid(self, block: bytes, error: BlockError | TransactionError, progress: Progress) -> None:
-        """Remember an invalid block; whatever waited for it is invalid too."""
+    def _forbid(self, block: Block, error: BlockError | TransactionError, progress: Progress) -> None:
+        """Remember an invalid block, as evidence too if it is some; whatever waited for it is invalid too."""
         if error.code in ("unknown_tables", OTHER_BODY):
             return  # nothing is wrong with the block's header, but with what is known here or with who sent it
-        self._judging.remember_invalid(block, error.code)
-        for orphan in self._orphans.drop_waiting(block):
+        if isinstance(error, WrongHeader):
+            self._accuse(block, error.by_table)
+        self._judging.remember_invalid(block.id, error.code)
+        for orphan in self._orphans.drop_waiting(block.id):
             self._judging.remember_invalid(orphan, "bad_parents")
             progress.rejected.append((orphan, BlockError("bad_parents", "It builds on an invalid block.")))
+
+    def _accuse(self, block: Block, by_table: bool) -> None:
+        """Keep one wrong header of each creator, if a block on the tip could prove it."""
+        creator, selected, slot = block.header.creator, block.header.parents[0], block.header.slot
+        # A table can be shown only while the header's selected parent is a recent block of the accusing chain.
+        if by_table and self.table_of(self.chain.tip)(selected, slot) is None:
+            return
+        self._known.wrong_headers.setdefault(creator, Evidence(staking.INVALID_HEADER, creator, (block.header_bytes,)))
 
     # -- what follows -------------------------------------------------------------------------------------------
 

@@ -1,5 +1,7 @@
-"""Judging a block in stages, from cheap to dear (protocol section 4): form, seat, signature, reveal, parents, body,
-wave signature, the signatures of its transactions. What is found here is invalid for ever, unlike a wrong state."""
+"""Judging a block in stages, from cheap to dear (protocol section 4): form, signature, seat, reveal, parents, body,
+wave signature, the signatures of its transactions. What is found here is invalid for ever, unlike a wrong state.
+
+The signature comes before the seat, so that a wrong seat is evidence against who signed for it."""
 
 from __future__ import annotations
 
@@ -24,6 +26,15 @@ from node.light.signature import wave_signature
 
 OTHER_BODY = "bad_body_root"
 _INVALID_KEPT = 4_096
+
+
+class WrongHeader(BlockError):
+    """A signed header that its own bytes show to be wrong (section 5, "Slashable"); with `by_table`, its bytes and the
+    table of its chain."""
+
+    def __init__(self, code: str, message: str, by_table: bool = False) -> None:
+        super().__init__(code, message)
+        self.by_table = by_table
 
 
 class Judging:
@@ -84,20 +95,26 @@ class Judging:
         `table` is the one of its chain for its slot; `signed` the key by which its signature was found good before.
         """
         header = block.header
-        validator = self._check_seat(header, table)
-        number = self._slots.epoch_of(header.slot) - validator.first_epoch
+        validator = table.validator(header.creator)
+        if validator is None:
+            raise BlockError("unknown_creator", "The block's creator is no validator.")
         if signed != validator.consensus_key:
             _check_signature(header, validator)
+        self._check_seat(header, table)
+        number = self._slots.epoch_of(header.slot) - validator.first_epoch
         if not self._reveals.check(validator.reveal_commitment, number, header.reveal):
-            raise BlockError("bad_reveal", "The block does not carry its epoch's reveal.")
+            raise WrongHeader("bad_reveal", "The block does not carry its epoch's reveal.")
         coloured = self._merging.judge(header, parents)
         _check_body_root(block)
         offered = 0
         for transaction in block.transactions:
             registry.check_payload(transaction.body)  # before anything is counted from it
             offered += static_fee(self._parameters, transaction.body)
-        if header.wave != wave_signature(header.unwaved(), header.region, offered.bit_length(), header.slot):
-            raise BlockError("bad_wave", "The wave signature is not the one of this header and body.")
+        wave = wave_signature(header.unwaved(), header.region, offered.bit_length(), header.slot)
+        if header.wave._replace(amplitude=wave.amplitude) != wave:
+            raise WrongHeader("bad_wave", "The wave signature is not the one of this header.")
+        if header.wave != wave:  # the amplitude speaks of the body, so the header alone does not show it wrong
+            raise BlockError("bad_wave", "The wave signature is not the one of this body.")
         for transaction in block.transactions:
             self._check_signed(transaction)
         return coloured
@@ -113,16 +130,12 @@ class Judging:
         if not self._verdicts.good(transaction):
             raise TransactionError("bad_signature", "The transaction's signature is not its key's.")
 
-    def _check_seat(self, header: Header, table: Table) -> Validator:
-        """Creator, seat and region by the table of the block's chain."""
-        validator = table.validator(header.creator)
-        if validator is None:
-            raise BlockError("unknown_creator", "The block's creator is no validator.")
+    def _check_seat(self, header: Header, table: Table) -> None:
+        """Seat and region of a signed header by the table of its chain."""
         if header.seat >= self._parameters.seats or table.leader(header.slot, header.seat) != header.creator:
-            raise BlockError("bad_seat", "The block's creator does not lead that seat.")
+            raise WrongHeader("bad_seat", "The block's creator does not lead that seat.", by_table=True)
         if header.region != table.regions[header.creator]:
-            raise BlockError("bad_region", "The block does not shine in its creator's region.")
-        return validator
+            raise WrongHeader("bad_region", "The block does not shine in its creator's region.", by_table=True)
 
 
 def _check_signature(header: Header, validator: Validator) -> None:

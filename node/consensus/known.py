@@ -26,6 +26,8 @@ class KnownBlocks:
         self.main: dict[int, DagBlock] = {}
         self.doubles: list[Evidence] = []
         """Two blocks of one creator and slot, once for each creator."""
+        self.wrong_headers: dict[bytes, Evidence] = {}
+        """Refused headers that show themselves wrong, one for each creator."""
         self._seats: dict[tuple[bytes, int], list[DagBlock]] = {}
 
     def add(self, block: DagBlock) -> None:

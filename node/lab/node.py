@@ -11,12 +11,10 @@ from node.consensus.dagblocks import Accepted, Progress, Step, Undone
 from node.consensus.engine import Engine
 from node.consensus.finality import Target
 from node.consensus.votes import Vote
-from node.encoding.address import P256
 from node.lab.behaviour import Behaviour
 from node.lab.flood import BLOCK, TRANSACTION, VOTE, Item
 from node.lab.people import Operator, Person
 from node.ledger import staking
-from node.ledger.signatures import verify
 from node.ledger.types import SignedTransaction, TransactionError
 from node.mempool.pool import Mempool
 
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
     from node.lab.network import Network
 
 _RETRY_MS = 2_000
-_SHOWN_BY_BYTES = {"bad_region", "bad_seat", "bad_reveal", "bad_wave"}
 _ACCUSE_WITHIN_MS = 10_000  # who proves an offence waits a little: perhaps another one has done so
 
 
@@ -63,8 +60,7 @@ class Node:
         self.pool = Mempool(network.genesis.parameters, self.engine.check)
         self.executed = 0  # transactions on the selected chain
         self._receipts: dict[int, tuple[Accepted, ...]] = {}  # of chain blocks that are not final, by height
-        self._reported_headers: set[bytes] = set()  # their creators
-        self._reported = 0  # offences of which evidence was seen and dealt with
+        self._reported: set[tuple[bytes, int]] = set()  # offenders and kinds of which evidence was dealt with
         self._asking: list[int] = []  # peers to be asked, the first one already is
         self.engine.awake_since = self.slot
         for txid in self.own:
@@ -101,23 +97,12 @@ class Node:
                 self.network.agenda.at(self.network.moment(begins), self._take_again, block, sender)
                 return True
             self.network.refused_block(self, error.code)
-            if error.code in _SHOWN_BY_BYTES:
-                self._report_header(block)
+            self._report()
             return False
         if progress.missing and sender is not None:
             self.fetch(sender)
         self._follow(progress)
         return True
-
-    def _report_header(self, block: Block) -> None:
-        """A header whose own bytes show it wrong is evidence, if its creator signed it."""
-        header = block.header
-        creator = self.engine.view.table.validator(header.creator)
-        if self.reporter is None or creator is None or header.creator in self._reported_headers:
-            return
-        if verify(P256, creator.consensus_key, header.signing_hash(), header.signature):
-            self._reported_headers.add(header.creator)
-            self._accuse_soon(staking.INVALID_HEADER, header.creator, (block.header_bytes,))
 
     def _take_again(self, block: Block, sender: int | None) -> None:
         if self.is_up:
@@ -154,10 +139,7 @@ class Node:
             self._move(progress.undone, progress.applied)
         if progress.final is not None:
             self._finish(progress.final)
-        if self.reporter is not None and len(self.engine.evidence) > self._reported:
-            for evidence in self.engine.evidence[self._reported :]:
-                self._accuse_soon(evidence.kind, evidence.validator, evidence.proof)
-            self._reported = len(self.engine.evidence)
+        self._report()
         if self.operator is not None and (progress.applied or progress.votes):
             self.behaviour.vote(self)
 
@@ -203,6 +185,14 @@ class Node:
         for txid in done:
             del self.own[txid]
         self.network.finalised(self, final, done)
+
+    def _report(self) -> None:
+        """Accuse of what the engine has seen, each offender once of each kind."""
+        for evidence in self.engine.evidence if self.reporter is not None else ():
+            name = evidence.validator, evidence.kind
+            if name not in self._reported:
+                self._reported.add(name)
+                self._accuse_soon(evidence.kind, evidence.validator, evidence.proof)
 
     def _accuse_soon(self, kind: int, offender: bytes, proof: tuple[bytes, ...]) -> None:
         delay = self.network.random.randrange(_ACCUSE_WITHIN_MS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 
 from node.consensus import duties
 from node.consensus.ballots import Evidence
-from node.consensus.blocks import Block
+from node.consensus.blocks import Block, BlockError
+from node.consensus.engine import Engine
 from node.consensus.evidence import Judge
 from node.consensus.reveals import RevealChecker
 from node.consensus.votes import Vote, conflict
@@ -292,6 +294,67 @@ def test_a_wrong_header_is_punished() -> None:
     punished(scene, scene.accuse(INVALID_HEADER, (block.header_bytes,)), INVALID_HEADER)
 
 
+def listener() -> Engine:
+    """Somebody who heard the scene's blocks."""
+    engine = Follower(GENESIS).engine
+    for block in scene().network.blocks:
+        engine.add(block, AHEAD)
+    return engine
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_the_proof_of_a_wrong_header_is_kept_as_it_is_refused(name: str) -> None:
+    engine, block = listener(), wrong_headers(scene())[name]
+    with pytest.raises(BlockError):
+        engine.add(block, AHEAD)
+    found = evidence_of(engine, scene().offender.id, INVALID_HEADER)
+    assert found.proof == (block.header_bytes,)
+    assert scene().judge()(found.kind, found.proof).validator == found.validator
+
+
+@pytest.mark.parametrize("name", ["reveal", "seat", "region", "phase"])
+def test_a_wrong_header_that_another_node_refused_costs_its_maker_stake(name: str) -> None:
+    scene = Scene()
+    witness = scene.network.nodes[4].engine
+    with pytest.raises(BlockError):
+        witness.add(wrong_headers(scene)[name], AHEAD)
+    found = evidence_of(witness, scene.offender.id, INVALID_HEADER)
+    punished(scene, scene.accuse(found.kind, found.proof), INVALID_HEADER)
+
+
+def test_one_wrong_header_of_an_offender_is_kept_however_many_come() -> None:
+    engine, blocks = listener(), list(wrong_headers(scene()).values())
+    for block in blocks:
+        with pytest.raises(BlockError):
+            engine.add(block, AHEAD)
+    assert evidence_of(engine, scene().offender.id, INVALID_HEADER).proof == (blocks[0].header_bytes,)
+    assert len(engine.evidence) == 1
+
+
+def test_a_wrong_header_that_came_before_its_parent_is_told_of_too() -> None:
+    engine, blocks = Follower(GENESIS).engine, scene().network.blocks
+    wrong = scene().header(reveal=bytes(32))
+    parent = next(block for block in blocks if block.id == wrong.header.parents[0])
+    for block in blocks:
+        if block is not parent:
+            engine.add(block, AHEAD)
+    assert engine.add(wrong, AHEAD).missing
+    assert engine.evidence == []
+    assert wrong.id in dict(engine.add(parent, AHEAD).rejected)
+    assert evidence_of(engine, scene().offender.id, INVALID_HEADER).proof == (wrong.header_bytes,)
+
+
+def test_off_the_chain_a_table_proves_nothing_and_bytes_still_do() -> None:
+    engine = listener()
+    chain = {block.id for block in engine.selected(engine.chain.tip)}
+    aside = next(block.id for block in scene().network.blocks[::-1] if block.id not in chain)
+    for wrong in (scene().header(parents=(aside,), seat=7), scene().header(parents=(aside,), reveal=bytes(32))):
+        assert engine.evidence == []
+        with pytest.raises(BlockError):
+            engine.add(wrong, AHEAD)
+    assert evidence_of(engine, scene().offender.id, INVALID_HEADER).proof == (wrong.header_bytes,)
+
+
 Innocent = Callable[[Scene], Block]
 INNOCENT: dict[str, Innocent] = {
     "an honest header": lambda s: s.header(),
@@ -317,6 +380,14 @@ def test_what_is_no_offence_is_not_punished(name: str) -> None:
     with pytest.raises(OperationFailed) as caught:
         scene().judge()(INVALID_HEADER, (block.header_bytes,))
     assert caught.value.code == ("unknown_validator" if "stranger" in name else "no_offence")
+
+
+@pytest.mark.parametrize("name", INNOCENT)
+def test_what_is_no_offence_is_kept_as_none(name: str) -> None:
+    engine = listener()
+    with suppress(BlockError):
+        engine.add(INNOCENT[name](scene()), AHEAD)
+    assert engine.evidence == []
 
 
 def test_every_header_and_vote_of_an_honest_history_is_innocent() -> None:

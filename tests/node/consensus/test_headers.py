@@ -23,6 +23,7 @@ from node.consensus.votes import MAX_VOTES, Vote, VoteVerdicts
 from node.encoding.canonical import Value, encode
 from node.ledger.quotes import static_fee
 from node.ledger.signatures import P256_ORDER, Verdicts
+from node.ledger.staking import INVALID_HEADER
 from node.ledger.types import EVIDENCE, MULTI_TRANSFER, SignedTransaction, TransactionError
 from node.light.signature import wave_signature
 from tests.node.world import VALIDATORS, Network, Payer, contents, key, reveals, small_genesis, stranger
@@ -104,7 +105,7 @@ class Here:
             set(engine.blocks),
             engine.dag.next,
             engine.dag.tips(),
-            [item.validator for item in engine.evidence],
+            [item for item in engine.evidence if item.kind != INVALID_HEADER],
             {link: set(votes) for link, votes in engine.ballots.links.items()},
         )
 
@@ -147,7 +148,7 @@ def dear(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def refused(here: Here, block: Block, code: str, now: int | None = None) -> None:
-    """`code` is why; nothing changed by it. Header and body come from the wire."""
+    """`code` is why; nothing changed by it but what is known of offenders. Header and body come from the wire."""
     before = here.fingerprint()
     with pytest.raises((BlockError, TransactionError)) as caught:
         here.hear(block, here.slot if now is None else now)
@@ -184,14 +185,6 @@ UNSIGNED: dict[str, tuple[str, Forge]] = {
         "unknown_creator",
         lambda h: h.forged(parents=(bytes(32),), creator=key(1).address),
     ),
-    "another leader's seat": (
-        "bad_seat",
-        lambda h: h.forged(signer=h.other.number, creator=h.other.id, region=h.engine.view.table.regions[h.other.id]),
-    ),
-    "the wrong seat": ("bad_seat", lambda h: h.forged(seat=1)),
-    "a seat that is none": ("bad_seat", lambda h: h.forged(seat=2)),
-    "a seat beyond a byte": ("bad_seat", lambda h: h.forged(seat=1 << 40)),
-    "another region": ("bad_region", lambda h: h.forged(region=(h.honest.header.region + 1) % 6)),
 }
 """Refused by what is plain to see, before any signature is looked at."""
 
@@ -201,6 +194,14 @@ SIGNED: dict[str, tuple[str, Forge]] = {
         "bad_signature",
         lambda h: h.forged(signer=h.other.number, parents=(bytes(32),)),
     ),
+    "another leader's seat": (
+        "bad_seat",
+        lambda h: h.forged(signer=h.other.number, creator=h.other.id, region=h.engine.view.table.regions[h.other.id]),
+    ),
+    "the wrong seat": ("bad_seat", lambda h: h.forged(seat=1)),
+    "a seat that is none": ("bad_seat", lambda h: h.forged(seat=2)),
+    "a seat beyond a byte": ("bad_seat", lambda h: h.forged(seat=1 << 40)),
+    "another region": ("bad_region", lambda h: h.forged(region=(h.honest.header.region + 1) % 6)),
     "the reveal of another epoch": ("bad_reveal", lambda h: h.forged(reveal=reveals(h.number).preimage(2))),
     "the reveal of an epoch before": ("bad_reveal", lambda h: h.forged(reveal=reveals(h.number).preimage(0))),
     "somebody else's reveal": ("bad_reveal", lambda h: h.forged(reveal=reveals(h.other.number).preimage(1))),

@@ -9,9 +9,9 @@ import pytest
 
 from node.api.records import Alert, Event, EvidenceView
 from node.consensus import duties
-from node.consensus.blocks import Block
+from node.consensus.blocks import Block, BlockError
 from node.consensus.votes import Vote
-from node.ledger.staking import DOUBLE_BLOCK, SURROUND_VOTE
+from node.ledger.staking import DOUBLE_BLOCK, INVALID_HEADER, SURROUND_VOTE
 from node.ledger.types import EVIDENCE
 from node.service.node import Node
 from tests.node.service.dag_world import Town, hear
@@ -136,6 +136,23 @@ async def test_proof_of_a_vote_outlives_the_votes(town: Town) -> None:
         await told(town, node, proof.slot + town.genesis.parameters.unbonding_slots - town.network.slot + 30)
         assert await node.evidence() == ()
         assert alert(node, "offence") is None, "too old to cost anything"
+
+
+async def test_a_refused_header_that_shows_itself_wrong_is_proof(town: Town) -> None:
+    async with town.node() as node:
+        await told(town, node, 8)
+        wrong = forge(twins(town)[0], 0, reveal=bytes(32))
+        with pytest.raises(BlockError):
+            await node.receive(wrong)
+        await told(town, node, 3)
+    async with town.node() as node:
+        (proof,) = await node.evidence()
+        assert (proof.kind, proof.status, proof.loss) == (INVALID_HEADER, "open", 100 * NXT)
+        assert proof.proof == (wrong.header_bytes,)
+        assert alert(node, "offence") is not None
+        payment = town.payers[0].transaction(0, EVIDENCE, (proof.kind, proof.proof))
+        await hear(node, town.pass_slots(3, payment))
+        assert [item.status for item in await node.evidence()] == ["punished"]
 
 
 async def test_an_offence_of_this_nodes_own_validator_is_an_error(town: Town) -> None:
