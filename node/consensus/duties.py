@@ -45,12 +45,7 @@ def is_busy(engine: Engine, waiting: bool) -> bool:
     or one was executed and is not final by the votes in the past of the tip."""
     if waiting or engine.busy_height > engine.view.final.height:
         return True
-    tip = engine.chain.tip
-    return any(
-        block.block is not None and block.block.transactions and engine.may_merge(block)
-        for block in (engine.by_index[index] for index in engine.dag.tips())
-        if block is not tip
-    )
+    return any(item.block is not None and item.block.transactions for item in engine.mergeable())
 
 
 def sparse(engine: Engine) -> int:

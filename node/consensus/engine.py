@@ -7,7 +7,7 @@ I/O: every call returns a `Progress` of what changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from node.consensus.ballots import Ballots, Evidence
 from node.consensus.blocks import Block, BlockError, Header
@@ -384,13 +384,13 @@ class Engine:
     def parents(self, slot: int) -> tuple[list[DagBlock], Coloured]:
         """The parents that a block of `slot` by this node names, the selected one first, and its colouring.
 
-        The tip of fork choice, and as many other tips as the limits allow, none greater than it.
+        The tip of fork choice, and of as many other tips as the limits allow, none greater than it, what they allow.
         """
         return self._merging.parents(self.chain.tip, slot)
 
-    def may_merge(self, block: DagBlock) -> bool:
-        """Whether the limits allow a block that merges this one with the tip."""
-        return self._merging.may_merge(self.chain.tip, block)
+    def mergeable(self) -> Iterator[DagBlock]:
+        """The blocks outside the past of the tip that blocks on it can merge, at once or step by step."""
+        return self._merging.mergeable(self.chain.tip)
 
     def pruning_points(self) -> tuple[DagBlock, DagBlock]:
         """The root of what must be kept, and the base, whose view and its future's are enough."""

@@ -151,6 +151,10 @@ class Ghostdag:
             yield block
             block = self.coloured[block].selected
 
+    def unseen(self, block: int) -> Iterator[int]:
+        """The blocks that are neither this one nor in its past, in the order in which they came."""
+        return _members(self._unseen(block, self.next).whole(), self.next)
+
     def tips(self) -> set[int]:
         """The blocks that no other names as parent."""
         return set(self._tips)
@@ -210,13 +214,7 @@ class Ghostdag:
 
     def _sorted(self, merged: int, at: int) -> list[int]:
         """The blocks of a set relative to `at`, ascending by (work, id)."""
-        blocks = []
-        while merged:
-            top = merged.bit_length()
-            blocks.append(at - top)
-            merged ^= 1 << (top - 1)
-        blocks.sort(key=self.key)
-        return blocks
+        return sorted(_members(merged, at), key=self.key)
 
     def _is_second(self, block: int, selected: int, before: Sequence[int]) -> bool:
         """Whether a twin comes earlier in the order of a block that has this selected parent and merged `before`."""
@@ -254,6 +252,14 @@ class Ghostdag:
             if depth == len(chain):
                 chain.append(chain_block.sizes)
             peers, below, depth = chain_block.blues, chain_block.selected, depth + 1
+
+
+def _members(blocks: int, at: int) -> Iterator[int]:
+    """The indices in a set relative to `at`, ascending."""
+    while blocks:
+        top = blocks.bit_length()
+        yield at - top
+        blocks ^= 1 << (top - 1)
 
 
 class Colour(NamedTuple):

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import permutations
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from itertools import permutations, takewhile
 
 from node.consensus.blocks import MAX_PARENTS, BlockError, Header
 from node.consensus.dagblocks import DagBlock
@@ -42,7 +43,7 @@ class Merging:
     def parents(self, tip: DagBlock, slot: int) -> tuple[list[DagBlock], Coloured]:
         """The parents that a block of `slot` on `tip` names, the selected one first, and its colouring.
 
-        The tip, and as many other tips as the limits allow, none greater than it.
+        The tip, and of as many other tips as the limits allow, none greater than it, what they allow (see `_steps`).
         """
         known = self._known
         chosen, coloured = [tip], known.dag.judge([tip.index])
@@ -50,17 +51,24 @@ class Merging:
         others = [item for item in known.tips() if item is not tip and item.slot < slot and known.key(item) < greatest]
         others.sort(key=known.key, reverse=True)
         for item in others:
-            if len(chosen) == MAX_PARENTS:
-                break
-            trial = self._trial([*chosen, item], slot)
-            if trial is not None:
-                chosen.append(item)
-                coloured = trial
+            for step in self._steps(chosen, item, slot):
+                wider = [*(parent for parent in chosen if not known.dag.is_ancestor(parent.index, step.index)), step]
+                trial = self._trial(wider, slot) if len(wider) <= MAX_PARENTS else None
+                if trial is not None:
+                    chosen, coloured = wider, trial
         return chosen, coloured
 
-    def may_merge(self, tip: DagBlock, block: DagBlock) -> bool:
-        """Whether the limits allow a block that merges this one with the tip."""
-        return self._trial([tip, block], tip.slot + 1) is not None
+    def mergeable(self, tip: DagBlock) -> Iterator[DagBlock]:
+        """The blocks outside the past of the tip that blocks on it can merge, at once or step by step: their number is
+        no matter, but neither they nor what they bring along may have left the chain too long ago."""
+        within = self._within(tip, tip.slot + 1)
+        barred: set[int] = set()
+        for index in self._known.dag.unseen(tip.index):
+            block = self._known.by_index[index]
+            if barred.isdisjoint(block.coloured.parents) and within(index):
+                yield block
+            else:
+                barred.add(index)
 
     def pruning_points(self, final: DagBlock | None) -> tuple[DagBlock, DagBlock]:
         """The root of what must be kept, and the base, whose view and its future's are enough.
@@ -72,6 +80,29 @@ class Merging:
         base = self._merge_root(final) if final is not None else self._known.by_index[self._known.dag.root]
         return self._merge_root(self._merge_root(base)), base
 
+    def _steps(self, chosen: Sequence[DagBlock], tip: DagBlock, slot: int) -> Sequence[DagBlock]:
+        """What to name of another tip's branch, beside the parents chosen so far: the tip, or where that would merge
+        too much, as after a long partition, the highest block of its selected chain that does not.
+
+        Where already the lowest one does, its other parents come first.
+        """
+        dag = self._known.dag
+
+        def is_new(block: DagBlock) -> bool:
+            return not any(block is item or dag.is_ancestor(block.index, item.index) for item in chosen)
+
+        def fits(block: DagBlock) -> bool:
+            return self._trial([*chosen, block], slot) is not None
+
+        if fits(tip):
+            return [tip]
+        branch = list(takewhile(is_new, self._known.selected(tip)))
+        if fits(branch[-1]):
+            # Whoever is lower brings less along.
+            return [branch[bisect_left(branch, True, key=fits)]]
+        parents = (self._known.by_index.get(index) for index in branch[-1].coloured.parents)
+        return [parent for parent in parents if parent is not None and is_new(parent)]
+
     def _trial(self, parents: Sequence[DagBlock], slot: int) -> Coloured | None:
         """The colouring of a block with these parents, None where the limits forbid it."""
         try:
@@ -81,21 +112,28 @@ class Merging:
         return trial if self._depth_holds(trial, slot) else None
 
     def _depth_holds(self, coloured: Coloured, slot: int) -> bool:
-        """Merge depth: each block merged has in its past the newest selected-chain ancestor of the merge depth's age.
+        """Merge depth of all that is merged."""
+        within = self._within(self._known.by_index[coloured.selected], slot)
+        return all(map(within, (*coloured.blues[1:], *coloured.reds)))
 
-        For a member, the newest chain block in its past is sought from above; the rule holds as long as the chain
-        blocks passed on the way are younger than the depth.
+    def _within(self, selected: DagBlock, slot: int) -> Callable[[int], bool]:
+        """Merge depth: whether a block has in its past the newest ancestor of the merge depth's age on the chain of
+        `selected`, for a block of `slot` on that.
+
+        The chain is gone down only as far as the blocks that are asked about make it needed.
         """
-        known, limit = self._known, slot - self._depth
-        if limit <= 0:
-            return True
-        for member in (*coloured.blues[1:], *coloured.reds):
-            for item in known.selected(known.by_index[coloured.selected]):
-                if known.dag.is_ancestor(item.index, member):
-                    break
+        chain, limit = self._known.selected(selected), slot - self._depth
+        item = next(chain)
+
+        def within(member: int) -> bool:
+            nonlocal item
+            while not self._known.dag.is_ancestor(item.index, member):
                 if item.slot <= limit:
                     return False
-        return True
+                item = next(chain)  # at its end lies the root, in the past of all that is kept
+            return True
+
+        return within
 
     def _merge_root(self, block: DagBlock) -> DagBlock:
         limit = block.slot - self._depth
