@@ -114,9 +114,9 @@ class Engine:
         self.chain = SelectedChain(self.genesis_hash, self.parameters, self.slots, state, waves, tip, main)
         self.ballots = Ballots(self.views, tip.known_view.final, self._known.extends, self._may_vote)
 
-    def take_up(self, links: Iterable[Link], busy: int) -> None:
-        """Count the votes of stored links and of the chain again; `busy` as `busy_height`."""
-        self._moving.busy = busy
+    def take_up(self, links: Iterable[Link], executing: Iterable[int]) -> None:
+        """Count the votes of stored links and of the chain again; `executing` as `Kept` has it."""
+        self._moving.executing = [*executing]
         for target in self.view.known.values():
             self.ballots.add_target(target)
         self._learn_from_tip()
@@ -167,7 +167,12 @@ class Engine:
     @property
     def busy_height(self) -> int:
         """Height of the newest chain block that executed a transaction: until it is final, blocks are made."""
-        return self._moving.busy
+        return self._moving.executing[-1]
+
+    @property
+    def settled_height(self) -> int:
+        """Height of the newest final chain block that executed a transaction, of those known when it became final."""
+        return self._moving.executing[0]
 
     @property
     def stirred(self) -> int:
@@ -358,6 +363,7 @@ class Engine:
             self._told = final
             progress.final = final
             self.chain.forget(final.height)
+            self._moving.settle(final.height)
             self._final_block = block
 
     def _choose(self) -> DagBlock:

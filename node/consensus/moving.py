@@ -6,6 +6,8 @@ but no selected chain passes through it (protocol section 4, "Execution").
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 from node.consensus.dagblocks import DagBlock, Progress
 from node.consensus.known import KnownBlocks
 from node.consensus.selected import SelectedChain, TableOf
@@ -31,8 +33,8 @@ class Moving:
         self._views = views
         self._active_sets = active_sets
         self._evidence_slots = evidence_slots
-        self.busy = 0
-        """Height of the newest chain block that executed a transaction."""
+        self.executing = [0]
+        """Heights of the chain blocks that executed a transaction, ascending; of the final ones only the newest."""
 
     def move(self, chain: SelectedChain, target: DagBlock, progress: Progress) -> bool:
         """Undo and execute until the state is the one after `target`. False where a block on the way had to be
@@ -56,6 +58,10 @@ class Moving:
             self._apply(chain, block, progress)
         return True
 
+    def settle(self, final: int) -> None:
+        """Blocks up to height `final` are never taken back."""
+        del self.executing[: max(0, bisect_right(self.executing, final) - 1)]
+
     def table_of(self, block: DagBlock) -> TableOf:
         """For evidence in `block`: the table for children, in a slot, of a recent block of its chain."""
 
@@ -75,7 +81,8 @@ class Moving:
             progress.applied.pop()
         else:
             progress.undone.append(undone)
-        self.busy = min(self.busy, chain.tip.height)
+        while self.executing[-1] > chain.tip.height:
+            self.executing.pop()
 
     def _apply(self, chain: SelectedChain, block: DagBlock, progress: Progress) -> None:
         step = chain.apply(block, self._known.merged(block), self.table_of(block))
@@ -83,7 +90,7 @@ class Moving:
             self._active_sets[block.id] = step.active_set
         progress.applied.append(step)
         if step.receipts:
-            self.busy = step.height
+            self.executing.append(step.height)
 
     def _disqualify(self, block: DagBlock, progress: Progress) -> None:
         """No selected chain passes through this block, so through no block whose chain does."""

@@ -6,7 +6,7 @@ root with their colouring, the view at the base, and the state after the tip wit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, cast
 
 from node.consensus.blocks import Block, Header
@@ -47,7 +47,8 @@ class KeptBlock(NamedTuple):
 
 class Kept(NamedTuple):
     """Everything that a stop leaves. `blocks` ascend by index and begin with the root; `base` is an index, `base_view`
-    what `encode_base` says of it; `undo` the changes of chain blocks by height, as far down as the final block."""
+    what `encode_base` says of it; `undo` the changes of chain blocks by height, as far down as the final block;
+    `executing` the heights of those that executed a transaction, ascending, and of the final ones the newest."""
 
     blocks: Iterable[KeptBlock]
     base: int
@@ -56,7 +57,7 @@ class Kept(NamedTuple):
     undo: Mapping[int, list[Change]]
     active_sets: Mapping[bytes, tuple[Validator, ...]]
     links: Iterable[Link]
-    busy: int
+    executing: Sequence[int]
 
 
 def encode_coloured(coloured: Coloured) -> bytes:
@@ -120,7 +121,7 @@ def restore(
         undo[block_.height] = (block_, engine.by_index[block_.coloured.selected], kept.undo[block_.height])
     engine.chain.remember(undo)
     engine.chain.at.update((block.height, block) for block in engine.selected(tip))
-    engine.take_up(kept.links, kept.busy)
+    engine.take_up(kept.links, kept.executing)
     return engine
 
 

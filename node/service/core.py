@@ -16,8 +16,8 @@ from node.storage import records
 from node.storage.records import Batch, ChainBlock, Colouring, MetaValue, NewBlock, NewVote
 
 FINAL_HEIGHT, BUSY, OFFENCES = "final_height", "busy_height", "offences"
-"""Meta entries: heights of the newest final checkpoint's block, and of the newest block that executed anything; the
-proofs of offences that were seen."""
+"""Meta entries: heights of the newest final checkpoint's block, and of the newest block up to there that executed
+anything; the proofs of offences that were seen."""
 
 
 def colouring_of(coloured: Coloured) -> Colouring:
@@ -55,7 +55,7 @@ def batch_of(progress: Progress, engine: Engine, final_height: int = 0, offences
     added = {block.index for block in progress.added}
     undone, applied = progress.undone, progress.applied
     buckets = set[int]().union(*(step.buckets for step in undone), *(step.buckets for step in applied))
-    meta: dict[str, MetaValue] = {BUSY: engine.busy_height}
+    meta: dict[str, MetaValue] = {BUSY: engine.settled_height}
     if progress.final is not None and progress.final.height > final_height:
         meta[FINAL_HEIGHT] = progress.final.height
     if offences is not None:

@@ -150,16 +150,17 @@ def restore_engine(
     tip = database.tip()
     if type(root) is not int or type(base) is not int or type(view) is not bytes:
         raise ValueError("the record of its root is missing")
-    final_height = final_height_of(database)
+    final_height, height = final_height_of(database), 0 if tip is None else tip.height
+    settled = min(busy if type(busy) is int else 0, final_height)
     kept = Kept(
         blocks=_kept_blocks(genesis, database, root, final_height),
         base=base,
         base_view=view,
         tip=genesis.hash if tip is None else tip.block_id,
-        undo=_undo(database, state, final_height, 0 if tip is None else tip.height),
+        undo=_undo(database, state, final_height, height),
         active_sets=_active_sets(database),
         links=(),
-        busy=busy if type(busy) is int else 0,
+        executing=(settled, *database.executing(final_height, height)),
     )
     return restore(genesis, state, waves, kept, verdicts=verdicts, vote_verdicts=vote_verdicts)
 

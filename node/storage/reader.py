@@ -45,6 +45,11 @@ class ChainReader:
         with self._lock, translated(self.path):
             return list(rows.read_chain(self._connection))
 
+    def executing(self, low: int, high: int) -> list[int]:
+        """Heights above `low` and up to `high` of chain blocks that executed a transaction, ascending."""
+        with self._lock, translated(self.path):
+            return list(rows.read_executing(self._connection, low, high))
+
     def active_sets(self) -> list[tuple[bytes, bytes]]:
         """(block id, active set) of the checkpoints' blocks among the DAG's chain blocks."""
         with self._lock, translated(self.path):

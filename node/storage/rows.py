@@ -100,6 +100,15 @@ def read_chain(connection: sqlite3.Connection) -> Iterator[tuple[int, int]]:
     yield from connection.execute("SELECT height, block FROM chain ORDER BY height")
 
 
+def read_executing(connection: sqlite3.Connection, low: int, high: int) -> Iterator[int]:
+    """Heights above `low` and up to `high` of chain blocks that executed a transaction, ascending."""
+    found = connection.execute(
+        "SELECT height FROM chain WHERE height > ? AND height <= ? AND transactions > 0 ORDER BY height", (low, high)
+    )
+    for (height,) in found:
+        yield height
+
+
 def read_active_sets(connection: sqlite3.Connection) -> Iterator[tuple[bytes, bytes]]:
     """(block id, active set) of the checkpoints' blocks among the chain blocks that the DAG keeps."""
     yield from connection.execute(

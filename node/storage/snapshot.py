@@ -89,7 +89,7 @@ def export_snapshot(
         root=numbers.get(root, 0),
         base=numbers.get(base, 0),
         base_view=cast(bytes, source.meta("base_view")),
-        busy=min(height, cast(int, source.meta("busy_height") or 0)),
+        busy=max(source.executing(0, height), default=min(height, cast(int, source.meta("busy_height") or 0))),
         blocks=len(rows),
         chain=tuple(
             (number, numbers[index], found.epoch, active.get(ids[index], b""))

@@ -219,7 +219,7 @@ def test_at_a_standstill_blocks_become_sparse(standstill: int) -> None:
 def test_it_never_becomes_sparser_than_one_in_256(standstill: int) -> None:
     network = stuck()
     network.go(30)
-    network.engine._moving.busy = -100 * standstill
+    network.engine._moving.executing = [-100 * standstill]
     network.engine.view.final.height = -100 * standstill
     network.engine._stirred = -100 * standstill
     assert duties.sparse(network.engine) == 8

@@ -108,7 +108,7 @@ class Node:
             undo={height: changes for height, changes in self.undo.items() if height > final.height},
             active_sets={name: active for name, active in old.active_sets.items() if name in old.blocks},
             links=[link for link in self.links if link.target.number >= final.number],
-            busy=old.busy_height,
+            executing=old._moving.executing,
         )
         self.engine = restore(old.genesis, state, waves_of(state, numpy=False), kept, **SHARED)  # type: ignore[arg-type]
         for vote in self.votes[-200:]:
