@@ -99,6 +99,25 @@ def test_one_pass_proves_the_state(made: Made) -> None:
         make_snapshot(made.town.paths.chain_db, made.town.genesis, made.path)
 
 
+def test_it_says_how_high_the_newest_block_lies_that_executed_anything(tmp_path: Path) -> None:
+    """Of those up to its checkpoint, not of later ones, and not the checkpoint's own block that executed nothing."""
+    town = Town(tmp_path / "town", heartbeat_slots=100)
+    payments = [town.payment(), town.payment()]
+
+    async def live() -> list[int]:
+        async with town.node() as node:
+            for payment, slots in zip(payments, (14, 3), strict=True):
+                await hear(node, town.pass_slots(slots, payment))
+            views = [await node.transaction(payment.txid) for payment in payments]
+            return [view.height or 0 for view in views if view is not None]
+
+    first, second = asyncio.run(live())
+    make_snapshot(town.paths.chain_db, town.genesis, tmp_path / "snapshot")
+    with (tmp_path / "snapshot").open("rb") as file:
+        head = SnapshotFile(tmp_path / "snapshot", file).head
+    assert 0 < first == head.busy < head.height < second
+
+
 def test_whom_a_long_silence_left_out_is_left_out_after_a_snapshot_too(tmp_path: Path) -> None:
     town = Town(tmp_path / "town", merge_depth_slots=20)
 
