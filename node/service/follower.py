@@ -34,12 +34,14 @@ from node.service.offences import Offences
 from node.service.production import Producer
 from node.service.retention import Retention
 from node.service.watch import Watch
-from node.storage.outbox import Outbox, OutboxEntry
+from node.storage.outbox import MAX_WAITING, Outbox, OutboxEntry
 from node.storage.queries import Queries
 from node.storage.records import Batch
 from node.storage.writer import ChainWriter
 
 _TIDY_AFTER_S = 30.0
+_MANY = MAX_WAITING // 4
+"""Own transactions in the outbox, settled or not, that are worth a sync."""
 _SOONEST_S, _LATEST_S = 1.0, 3_600.0  # before the clock is looked at again: it may have been set, or have stood still
 
 _log = logging.getLogger("nexus.node")
@@ -111,7 +113,8 @@ class Follower:
             except TransactionError as error:
                 await self._expire([transaction], error.code)
         if done:
-            self._tidy_soon()
+            # Now, not in a while: a node that never lives long enough would keep them until the outbox is full.
+            await self._tidy_or_complain()
         self.look()
 
     async def close(self) -> None:
@@ -319,11 +322,16 @@ class Follower:
         await self._outbox.expire([item.txid for item in transactions], reason, self._clock())
 
     def _tidy_soon(self) -> None:
-        if self._tidy_timer is None:
+        """In a while, since it costs a sync; at once where so many were accepted that the outbox might fill."""
+        if len(self._mine) > _MANY and (self._tidying is None or self._tidying.done()):
+            self._start_tidying()
+        elif self._tidy_timer is None:
             self._tidy_timer = asyncio.get_running_loop().call_later(_TIDY_AFTER_S, self._start_tidying)
 
     def _start_tidying(self) -> None:
-        self._tidy_timer = None
+        if self._tidy_timer is not None:
+            self._tidy_timer.cancel()
+            self._tidy_timer = None
         self._tidying = asyncio.create_task(self._tidy_or_complain())
 
     async def _tidy_or_complain(self) -> None:

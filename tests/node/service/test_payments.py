@@ -12,7 +12,7 @@ from node.api.records import TransactionView
 from node.encoding.amounts import SUPPLY
 from node.ledger.execution import REASONS
 from node.ledger.types import SignedTransaction
-from node.service import journal, production
+from node.service import follower, journal, production
 from node.service.node import Node
 from node.storage.outbox import Outbox, OutboxEntry
 from node.storage.records import Batch
@@ -392,3 +392,26 @@ async def test_many_payments_at_once(place: Place) -> None:
         report = await node.verify()
         assert report.ok
         assert report.total_units == SUPPLY
+
+
+async def test_what_a_crash_left_settled_is_tidied_at_the_next_start(place: Place, tmp_path: Path) -> None:
+    """A node that never lives for long must not fill its outbox with what was settled long ago."""
+    payment = place.payer().pay(0, key(50).address, 1_000)
+    async with place.node() as node:
+        await node.submit(payment.raw)
+        await confirmed(node, payment.txid)
+        await at_rest(node)
+        assert node._outbox.waiting_count == 1, "it is tidied in a while, not for each payment"
+        crashed = place.image(tmp_path / "crashed")
+    async with crashed.node() as node:
+        assert node._outbox.waiting_count == 0
+        await confirmed(node, payment.txid)
+
+
+async def test_many_settled_payments_are_tidied_at_once(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follower, "_MANY", 3)
+    async with place.node() as node:
+        for nonce in range(8):
+            await node.submit(place.payer().pay(nonce, key(50).address, 1_000).raw)
+        await at_rest(node)
+        await until(lambda: node._outbox.waiting_count <= 3)
