@@ -13,17 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from node.api.client import RemoteNode
-from node.api.errors import NoNode
-from node.api.records import Status
 from node.encoding.amounts import SUPPLY
 from node.ledger.types import SignedTransaction
-from node.profile.paths import ProfilePaths
 from node.service.verify import verify_file
 from node.storage.queries import read_genesis
 from tests.node.service.mesh_world import profiles_of_one_network
 from tests.node.world import Payer, key
 from tests.scenarios.netns import Town, require_namespaces
+from tests.scenarios.resident import Resident
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 NODES = 6
@@ -31,29 +28,6 @@ PARTED_S = 20.0
 HEALED_S = 15.0
 """The bar; what is waited for is four times that."""
 PATIENCE_S = 60.0
-
-
-class Resident:
-    """One node of the town, asked over its socket."""
-
-    def __init__(self, paths: ProfilePaths) -> None:
-        self.paths = paths
-
-    async def status(self) -> Status | None:
-        try:
-            async with await RemoteNode.connect(self.paths.socket) as node:
-                return await node.status()
-        except NoNode:
-            return None
-
-    async def submit(self, transaction: SignedTransaction) -> None:
-        async with await RemoteNode.connect(self.paths.socket) as node:
-            await node.submit(transaction.raw)
-
-    async def has_done(self, transactions: list[SignedTransaction]) -> bool:
-        async with await RemoteNode.connect(self.paths.socket) as node:
-            views = [await node.transaction(item.txid) for item in transactions]
-        return all(view is not None and view.status == "done" for view in views)
 
 
 @asynccontextmanager
