@@ -1,4 +1,4 @@
-"""Every node of a network is restarted, one after the other, while payments go on: nothing that was accepted is lost."""
+"""Every node of a network is restarted, one after the other, while payments go on: nothing accepted is lost."""
 
 from __future__ import annotations
 
