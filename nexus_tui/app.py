@@ -64,6 +64,12 @@ def _dag() -> Screen[Any]:
     return DagScreen()
 
 
+def _network() -> Screen[Any]:
+    from nexus_tui.screens.network import NetworkScreen
+
+    return NetworkScreen()
+
+
 def _settings() -> Screen[Any]:
     from nexus_tui.screens.settings import SettingsScreen
 
@@ -92,6 +98,7 @@ class NexusApp(GuardedApp):
         "home": _home,
         "wallet": _wallet,
         "dag": _dag,
+        "network": _network,
         "settings": _settings,
         "wizard": _wizard,
     }

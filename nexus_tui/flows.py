@@ -16,6 +16,7 @@ from nexus_tui.widgets.payments import full_amount
 from node.api.errors import Damaged, Locked, NoNode, Refused
 from node.encoding.address import Address, AddressError
 from node.encoding.amounts import AmountError, format_amount, parse_amount
+from node.encoding.node_id import node_text
 
 if TYPE_CHECKING:
     from nexus_tui.app import NexusApp
@@ -197,6 +198,70 @@ async def _evidence(app: NexusApp) -> None:
             f"Accepted: the proof against {short(Address.from_raw(proof.validator).text(prefix))} goes into a block."
         )
         _live(app).mark("status", "accounts", "history")
+
+
+# Network
+
+BAN_HOURS = 24
+
+
+def connect(app: NexusApp) -> None:
+    """Call a node that the owner names."""
+    app.start(_connect(app), "connect")
+
+
+async def _connect(app: NexusApp) -> None:
+    typed = ""
+    while True:
+        answer = await app.push_screen_wait(
+            Prompt(
+                "Connect to a node",
+                "It is called now, and remembered.",
+                (Ask("place", "Node or invitation", typed, "NODE@HOST:PORT or nexus://join?…", limit=2_000),),
+                "Connect",
+            )
+        )
+        if answer is None:
+            return
+        typed = answer["place"]
+        try:
+            node = await app.node_api().introduce(typed)
+        except Refused as error:
+            app.fail(error)  # and the form comes back with what was typed
+            continue
+        app.say(f"{short(node_text(node))} is called; it is among the peers once it has answered.")
+        _live(app).mark("status", "mesh")
+        return
+
+
+def ban(app: NexusApp, node: bytes) -> None:
+    """Keep a node out for a day."""
+    app.start(_ban(app, node), "ban")
+
+
+async def _ban(app: NexusApp, node: bytes) -> None:
+    question = Question(
+        "Ban this peer?",
+        f"{node_text(node)}\n\nThe link to it ends, and it is not let in for {BAN_HOURS} hours. You can lift it here.",
+        yes="Ban",
+    )
+    if await app.push_screen_wait(question):
+        await app.node_api().ban(node, BAN_HOURS * 3_600)
+        app.say(f"{short(node_text(node))} is not let in for {BAN_HOURS} hours.")
+        _live(app).mark("status", "mesh")
+
+
+def unban(app: NexusApp, node: bytes) -> None:
+    """Let a node in again."""
+    app.start(_unban(app, node), "unban")
+
+
+async def _unban(app: NexusApp, node: bytes) -> None:
+    question = Question("Lift the ban?", f"{node_text(node)}\n\nIt may link with this node again.", yes="Unban")
+    if await app.push_screen_wait(question):
+        await app.node_api().ban(node, 0)
+        app.say(f"{short(node_text(node))} may link again.")
+        _live(app).mark("status", "mesh")
 
 
 # Accounts

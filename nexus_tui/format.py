@@ -63,6 +63,19 @@ def size(count: int) -> str:
     return f"{count} bytes"
 
 
+def span(ms: int) -> str:
+    """How long something takes or lasts: seconds, minutes, hours or days, cut."""
+    minutes = ms // 60_000
+    if minutes >= 2 * 1_440:
+        return f"{minutes // 1_440} d"
+    return f"{minutes // 60} h" if minutes >= 120 else f"{minutes} min" if minutes >= 2 else f"{ms // 1000} s"
+
+
+def place(host: str, port: int) -> str:
+    """Where a node is reached; an IPv6 address stands in brackets. `host` is sanitized by whoever shows it."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def cut(value: str, width: int) -> str:
     """At most `width` characters, with an ellipsis where something is missing."""
     return value if len(value) <= width else value[: max(width - 1, 0)] + "…"

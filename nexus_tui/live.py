@@ -12,19 +12,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from node.api.errors import NexusError, NoNode, TimedOut
+from node.api.errors import NexusError, NoNode, Refused, TimedOut
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from nexus_tui.household import Household
     from node.api.interface import NodeApi
-    from node.api.records import AccountView, DagView, Event, NetworkInfo, Status, TransactionView
+    from node.api.records import AccountView, DagView, Event, MeshView, NetworkInfo, Status, TransactionView
     from wallet.contacts import Contacts
     from wallet.keystore import Account
     from wallet.wallet import Wallet
 
 UPDATE_SECONDS = 0.5
+MESH_SECONDS = 5.0
+"""While the network is looked at it is read this often: delays and traffic change without an event."""
 _GATHER_SECONDS = 0.05  # events of one block come together
 PAGE = 50
 MAX_LOADED = 2_000
@@ -53,7 +55,7 @@ class DagWindow:
 class View:
     """What the screens show. `fault` says why the node does not answer; what was known stays.
 
-    `dag` is the part of the DAG that `dag_window` names.
+    `dag` is the part of the DAG that `dag_window` names. `mesh_fault` says why there are no links to show.
     """
 
     network: NetworkInfo | None = None
@@ -64,6 +66,8 @@ class View:
     region: str = ""
     dag: DagView | None = None
     dag_window: DagWindow | None = None
+    mesh: MeshView | None = None
+    mesh_fault: NexusError | None = None
     fault: NexusError | None = None
     wallet_fault: NexusError | None = None
     read: bool = False
@@ -101,6 +105,7 @@ class Live:
         self._delay = _FIRST_RETRY
         self.faucet: bytes | None = None
         self.dag_window: DagWindow | None = None
+        self.mesh_watched = False
 
     @property
     def unlocked(self) -> bool:
@@ -134,8 +139,15 @@ class Live:
             if window is not None:
                 self.mark("dag")
 
+    def look_at_mesh(self, watched: bool) -> None:
+        """Read the node's links now and every `MESH_SECONDS`, until nobody looks any more."""
+        if watched != self.mesh_watched:
+            self.mesh_watched = watched
+            if watched:
+                self.mark("mesh")
+
     def mark(self, *what: str) -> None:
-        """Say that "status", "accounts", "history" or "dag" may have changed."""
+        """Say that "status", "accounts", "history", "dag" or "mesh" may have changed."""
         self._stale.update(what)
         self._wake.set()
 
@@ -188,7 +200,7 @@ class Live:
                 self._set(replace(self.view, network=await api.network()))
                 self._open_wallet()
                 self.view = replace(self.view, region=await _newest_region(api))
-            self._stale = {"status", "accounts", "history", "dag"}
+            self._stale = {"status", "accounts", "history", "dag", "mesh"}
             loop = asyncio.get_running_loop()
             listener = asyncio.create_task(self._listen(events), name="nexus-events")
             try:
@@ -196,10 +208,15 @@ class Live:
                     await self._refresh(api)
                     read_at = loop.time()
                     waiting = asyncio.create_task(self._wake.wait())
+                    patience = MESH_SECONDS if self.mesh_watched else None
                     try:
-                        await asyncio.wait({waiting, listener}, return_when=asyncio.FIRST_COMPLETED)
+                        done, _ = await asyncio.wait(
+                            {waiting, listener}, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+                        )
                     finally:
                         waiting.cancel()
+                    if not done and self.mesh_watched:
+                        self._stale |= {"status", "mesh"}
                     if listener.done():
                         listener.result()
                         raise NoNode(
@@ -215,7 +232,7 @@ class Live:
         async for event in events:
             if event.block is not None:
                 self.view = replace(self.view, region=event.block.region)
-            looked_at = ("dag",) if self.dag_window is not None else ()
+            looked_at = (*(("dag",) if self.dag_window else ()), *(("mesh",) if self.mesh_watched else ()))
             if event.missed:
                 self.mark("status", "accounts", "history", *looked_at)
             elif event.topic in ("balance", "transaction"):
@@ -227,7 +244,7 @@ class Live:
             elif event.block_id is None:
                 self.mark("status", *looked_at)
             elif looked_at:
-                self.mark("dag")
+                self.mark(*looked_at)
 
     async def _refresh(self, api: NodeApi) -> None:
         stale, self._stale = self._stale, set()
@@ -252,6 +269,11 @@ class Live:
         window = self.dag_window
         if "dag" in stale and window is not None:
             view = replace(view, dag=await api.dag(window.before_slot, window.limit), dag_window=window)
+        if "mesh" in stale and self.mesh_watched:
+            try:
+                view = replace(view, mesh=await api.mesh(), mesh_fault=None)
+            except (Refused, NoNode) as error:  # no links here: all else can be read all the same
+                view = replace(view, mesh=None, mesh_fault=error)
         self._delay = _FIRST_RETRY
         self._set(replace(view, region=self.view.region, fault=None, read=True))
         if self.faucet is None and self.household.has_faucet:

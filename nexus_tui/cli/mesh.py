@@ -162,6 +162,8 @@ def peer_document(peer: PeerView) -> dict[str, Any]:
 
 
 def _peer_lines(view: MeshView) -> list[str]:
+    from nexus_tui.format import place as where_is
+    from nexus_tui.format import span
     from node.encoding.node_id import node_text
 
     where = " ".join(view.hosts) or "nowhere"
@@ -176,11 +178,11 @@ def _peer_lines(view: MeshView) -> list[str]:
     rows = (
         (
             node_text(peer.node)[:16],
-            f"{foreign(peer.host)}:{peer.port}" if ":" not in peer.host else f"[{foreign(peer.host)}]:{peer.port}",
+            where_is(foreign(peer.host), peer.port),
             "in" if peer.inbound else "out",
             "" if peer.delay_ms is None else f"{peer.delay_ms} ms",
             _size(peer.bytes_in + peer.bytes_out),
-            _span(peer.linked_ms),
+            span(peer.linked_ms),
         )
         for peer in view.peers
     )
@@ -189,10 +191,3 @@ def _peer_lines(view: MeshView) -> list[str]:
 
 def _size(count: int) -> str:
     return f"{count / 1e6:.1f} MB" if count >= 1_000_000 else f"{count / 1e3:.1f} kB"
-
-
-def _span(ms: int) -> str:
-    minutes = ms // 60_000
-    if minutes >= 2 * 1_440:
-        return f"{minutes // 1_440} d"
-    return f"{minutes // 60} h" if minutes >= 120 else f"{minutes} min" if minutes >= 2 else f"{ms // 1000} s"

@@ -7,6 +7,7 @@ from nexus_tui.commands.dag import FindBlock, FollowDag, InspectBlock, ShowFinal
 from nexus_tui.commands.everywhere import (
     GoDag,
     GoHome,
+    GoNetwork,
     GoSettings,
     GoWallet,
     Quit,
@@ -18,6 +19,7 @@ from nexus_tui.commands.everywhere import (
     ToggleAmounts,
     ToggleMouse,
 )
+from nexus_tui.commands.network import BanPeer, ConnectNode, Invite, UnbanPeer
 from nexus_tui.commands.wallet import (
     AddAccount,
     AddContact,
@@ -59,9 +61,14 @@ COMMANDS: tuple[type[Command], ...] = (
     InspectBlock,
     ShowFinality,
     ShowOffences,
+    Invite,
+    ConnectNode,
+    BanPeer,
+    UnbanPeer,
     GoHome,
     GoWallet,
     GoDag,
+    GoNetwork,
     GoSettings,
     SetTheme,
     ToggleAmounts,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from nexus_tui.app import NexusApp
 
 EVERYWHERE = "everywhere"
-HOME, WALLET, DAG, SETTINGS, WIZARD = "home", "wallet", "dag", "settings", "wizard"
+HOME, WALLET, DAG, NETWORK, SETTINGS, WIZARD = "home", "wallet", "dag", "network", "settings", "wizard"
 
 
 class Command:
@@ -41,7 +41,7 @@ class Command:
 
     @classmethod
     def shown(cls, app: NexusApp) -> bool:
-        """Whether the footer has room for it here; the key works all the same."""
+        """Whether footer or tab bar have room for it here; the key works all the same."""
         return True
 
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nexus_tui.commands.base import Command
+from nexus_tui.commands.base import NETWORK, Command
 
 if TYPE_CHECKING:
     from nexus_tui.app import NexusApp
@@ -52,6 +52,25 @@ class GoDag(GoHome):
     async def run(cls, app: NexusApp) -> None:
         """See `Command.run`."""
         await app.go("dag")
+
+
+class GoNetwork(GoHome):
+    """Links to other nodes, invitations, and whom this node keeps out."""
+
+    id = "go.network"
+    title = "Network"
+    keys = "8"
+
+    @classmethod
+    async def run(cls, app: NexusApp) -> None:
+        """See `Command.run`."""
+        await app.go("network")
+
+    @classmethod
+    def shown(cls, app: NexusApp) -> bool:
+        """See `Command.shown`: where there can be links."""
+        status = app.view.status
+        return getattr(app.screen, "place", "") == NETWORK or (status is not None and status.peers is not None)
 
 
 class GoSettings(GoHome):

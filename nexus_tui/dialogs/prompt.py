@@ -26,6 +26,7 @@ class Ask:
     value: str = ""
     placeholder: str = ""
     check: Check | None = None
+    limit: int = 256
 
 
 class Prompt(Dialog[dict[str, str]]):
@@ -43,7 +44,7 @@ class Prompt(Dialog[dict[str, str]]):
             yield Line(text(self._message, "$muted"))
         for ask in self._fields:
             yield Line(ask.label, classes="field-label")
-            yield Field(ask.value, ask.placeholder, id=ask.name)
+            yield Field(ask.value, ask.placeholder, limit=ask.limit, id=ask.name)
             yield Line("", id=f"{ask.name}-note", classes="note")
 
     def buttons(self) -> ComposeResult:

@@ -57,6 +57,8 @@ class MainScreen(Screen[None]):
     def _changed(self, view: View) -> None:
         # an app that ends while this screen opens takes its widgets away before the screen hears of it
         if self.is_current and self.is_mounted and self.app.is_running:
+            for bar in self.query(NavBar):
+                bar.fill()
             self.query_one(Masthead).show(view)
             self.show(view)
             self.refresh_bindings()

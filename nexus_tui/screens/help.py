@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from textual.screen import Screen
 
-PAGES = ("home", "wallet", "dag", "settings", "wizard", "protocol")
+PAGES = ("home", "wallet", "dag", "network", "settings", "wizard", "protocol")
 
 
 @lru_cache

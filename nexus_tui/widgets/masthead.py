@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
@@ -55,6 +56,11 @@ class Masthead(Vertical):
         mark = {"success": self._glyphs.dot, "muted": self._glyphs.ring}.get(colour, self._glyphs.warning)
         name = sanitize(view.network.name, 24) if view.network is not None else ""
         height = f" {view.status.height:,}" if view.status is not None else ""
-        state = Content.assemble(f"{name}{height}  " if name else "", (f"{mark} {word}", f"${colour}"))
+        about = f"{name}{height}  " if name else ""
+        if 60 <= self.app.size.width < 100:
+            # the screens go first: what does not fit beside them is on Home
+            room = self.app.size.width - 4 - cell_len(f"N E X U S  {mark} {word}") - self.query_one(NavBar).needed
+            about = next((part for part in (about, f"{height.strip()}  ") if cell_len(part) <= room), "")
+        state = Content.assemble(about, (f"{mark} {word}", f"${colour}"))
         self.query_one("#state", Line).show(state)
         self.query_one(SpectralLine).lit = view.region

@@ -70,15 +70,15 @@ def payment_lines(row: HistoryRow, width: int, glyphs: Glyphs, now_ms: int, hidd
         tail = f"{state}  {memo}" if state else memo
         return Content.assemble(
             (f"{mark} ", mark_style),
-            _fit(party(row), name_room),
+            fit(party(row), name_room),
             " ",
-            (_fit(tail, memo_room), state_style or "$muted"),
-            (_fit(time, 12, right=True), "$muted"),
+            (fit(tail, memo_room), state_style or "$muted"),
+            (fit(time, 12, right=True), "$muted"),
             " ",
             (amount, style),
             " ",
         )
-    first = _fit(party(row), max(width - 3 - len(amount), 4))
+    first = fit(party(row), max(width - 3 - len(amount), 4))
     about = "  ".join(part for part in (state or time, time if state and row.time_ms else "", memo) if part)
     return Content.assemble(
         (f"{mark} ", mark_style),
@@ -86,14 +86,14 @@ def payment_lines(row: HistoryRow, width: int, glyphs: Glyphs, now_ms: int, hidd
         " ",
         (amount, style),
         "\n  ",
-        (_fit(about, max(width - 2, 4)), state_style or "$muted"),
+        (fit(about, max(width - 2, 4)), state_style or "$muted"),
     )
 
 
 def account_lines(line: Line, width: int, hidden: bool) -> Content:
     """One account: its name and balance, its address below."""
     balance = "…" if line.view is None else HIDDEN_AMOUNT if hidden else format_amount(line.view.balance)
-    label = _fit(sanitize(line.account.label, 64), max(width - 1 - len(balance), 4))
+    label = fit(sanitize(line.account.label, 64), max(width - 1 - len(balance), 4))
     kind = "" if line.account.can_sign else "watched  "
     waiting = ""
     if line.view is not None and not hidden and (line.view.pending_in or line.view.pending_out):
@@ -104,7 +104,7 @@ def account_lines(line: Line, width: int, hidden: bool) -> Content:
         " ",
         (balance, "bold"),
         "\n",
-        (_fit(f"{kind}{short(line.address)}{waiting}", width), "$muted"),
+        (fit(f"{kind}{short(line.address)}{waiting}", width), "$muted"),
     )
 
 
@@ -112,7 +112,7 @@ def contact_lines(contact: Contact, address: str, width: int) -> Content:
     """One contact: name, and its address and note below."""
     note = f"  {sanitize(contact.note, 80)}" if contact.note else ""
     return Content.assemble(
-        _fit(sanitize(contact.name, 64), width), "\n", (_fit(f"{short(address)}{note}", width), "$muted")
+        fit(sanitize(contact.name, 64), width), "\n", (fit(f"{short(address)}{note}", width), "$muted")
     )
 
 
@@ -121,7 +121,7 @@ def full_amount(units: int, hidden: bool = False) -> str:
     return HIDDEN_AMOUNT if hidden else f"{exact_amount(units)} NXT"
 
 
-def _fit(value: str, cells: int, right: bool = False) -> str:
+def fit(value: str, cells: int, right: bool = False) -> str:
     """Exactly `cells` cells, cut with an ellipsis; wide characters counted as two."""
     if cell_len(value) > cells:
         value = set_cell_size(value, max(cells - 1, 0)) + "…"

@@ -180,13 +180,19 @@ class NavBar(ButtonRow):
     }
     """
 
-    def on_mount(self) -> None:
-        """Fill in the screens there are."""
+    def fill(self) -> None:
+        """Show the screens there are."""
         rebound = self.nexus.rebound
         place = getattr(self.screen, "place", "")
         self.show(
             tuple(
                 Item(command, key_of(command, rebound), BY_ID[command].title, active=command == f"go.{place}")
-                for command in ("go.home", "go.wallet", "go.dag", "go.settings")
+                for command in ("go.home", "go.wallet", "go.dag", "go.network", "go.settings")
+                if BY_ID[command].shown(self.nexus)
             )
         )
+
+    @property
+    def needed(self) -> int:
+        """Cells for all screens side by side."""
+        return 1 + sum(item.width + self.gap for item in self.items)

@@ -22,6 +22,7 @@ from node.api.errors import Refused
 from node.api.records import (
     AccountView,
     Alert,
+    BanView,
     BlockSummary,
     DagBlockView,
     DagView,
@@ -29,8 +30,11 @@ from node.api.records import (
     EvidenceView,
     FinalityView,
     HistoryPage,
+    InvitationView,
+    MeshView,
     NetworkInfo,
     Output,
+    PeerView,
     Status,
     Submission,
     TransactionView,
@@ -74,6 +78,20 @@ def proof(number: int, status: str = "open", own: bool = False) -> EvidenceView:
     )  # fmt: skip
 
 
+def peer(number: int, **changes: Any) -> PeerView:
+    """A linked node in good order, but for `changes`."""
+    view = PeerView(
+        bytes([0x20 + number]) * 32, f"192.168.1.{number}", 9735, bool(number % 2), "nexus/0.1", 11_000_000 * number,
+        12 * number, 1_234_567 * number, 65_432, False, 0, 1_200,
+    )  # fmt: skip
+    return replace(view, **changes)
+
+
+def meshed(*peers: PeerView, bans: tuple[BanView, ...] = (), **changes: Any) -> MeshView:
+    """This node with such links."""
+    return replace(MeshView(bytes([0x77]) * 32, 9735, ("192.168.1.20",), 14, False, peers, bans), **changes)
+
+
 def block(height: int, region: str = "Green", transactions: int = 1) -> BlockSummary:
     return BlockSummary(
         bytes([height % 256]) * 32, height, height * 5, NOW_MS, raw_address(1), region, transactions, 0, 1000, 900
@@ -113,6 +131,10 @@ class FakeNode:
         self.final_lag = 8
         self.peers: int | None = None
         self.growing: Dag | None = Dag(60)
+        self.links: MeshView | None = None
+        self.mesh_reads = 0
+        self.introduced: list[str] = []
+        self.banned: list[tuple[bytes, int]] = []
 
     def fund(self, address: bytes, units: int, pending_in: int = 0) -> None:
         self.accounts[address] = AccountView(address, True, units, 0, 0, units, pending_in, 0)
@@ -220,6 +242,35 @@ class FakeNode:
 
     async def evidence(self) -> tuple[EvidenceView, ...]:
         return self.proofs
+
+    def link(self, links: MeshView) -> None:
+        """The node has these links from now on."""
+        self.links, self.peers = links, len(links.peers)
+
+    async def mesh(self) -> MeshView:
+        self.mesh_reads += 1
+        if self.links is None:
+            raise Refused("no_mesh", "This node has no links to others.", "Make a network that others can join.")
+        return self.links
+
+    async def invitation(self, host: str | None = None) -> InvitationView:
+        short = "NEXUS:JOIN" + "0123456789ABCDEFGHJKMNPQRSTVWXYZ" * 4
+        return InvitationView("nexus://join?g=" + "ab" * 32 + "&n=nxn1somebody@192.168.1.20:9735", short)
+
+    async def introduce(self, place: str) -> bytes:
+        if "@" not in place:
+            raise Refused("bad_invitation", "This is no node's address.", "Write NODE@HOST:PORT.")
+        self.introduced.append(place)
+        return bytes([0x42]) * 32
+
+    async def ban(self, node: bytes, seconds: int) -> bool:
+        assert self.links is not None
+        self.banned.append((node, seconds))
+        bans = tuple(ban for ban in self.links.bans if ban.node != node)
+        if seconds:
+            bans += (BanView(node, NOW_MS + seconds * 1000),)
+        self.link(replace(self.links, peers=tuple(each for each in self.links.peers if each.node != node), bans=bans))
+        return True
 
     def grow(self) -> None:
         """Blocks of another slot."""

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from node.api.records import Alert
-from tests.nexus_tui.app.conftest import NOW_MS, proof
+from node.api.records import Alert, BanView
+from tests.nexus_tui.app.conftest import NOW_MS, meshed, peer, proof
 from tests.nexus_tui.steady import wait_until
 
 SIZES = [(44, 28), (80, 24), (120, 36)]
@@ -121,6 +121,46 @@ def test_warned(world: Any, snap_compare: Any, keys: tuple[str, ...], size: tupl
 
     async def drive(pilot: Any) -> None:
         await settle(pilot, keys)
+
+    assert snap_compare(world.app(), terminal_size=size, run_before=drive)
+
+
+@pytest.mark.parametrize(
+    ("keys", "size"),
+    [
+        pytest.param(
+            keys,
+            size,
+            id=f"{name}-{size[0]}x{size[1]}",
+            marks=() if name == "links" and size == SIZES[0] else pytest.mark.slow,
+        )
+        for name, keys in {"links": (), "invite": ("i",), "peer": ("enter",)}.items()
+        for size in SIZES
+    ],
+)
+def test_network(world: Any, snap_compare: Any, keys: tuple[str, ...], size: tuple[int, int]) -> None:
+    links = (peer(1), peer(2, behind=True), peer(3, host="fe80::1234:5678:9abc:def0", faults=20, delay_ms=None))
+    bans = (BanView(b"\x61" * 32, NOW_MS + 5 * 3_600_000),)
+    world.node.link(meshed(*links, bans=bans, syncing=True))
+
+    async def drive(pilot: Any) -> None:
+        await settle(pilot, ("8",))
+        await wait_until(pilot, lambda: pilot.app.view.mesh is not None)
+        await settle(pilot, keys)
+
+    assert snap_compare(world.app(), terminal_size=size, run_before=drive)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("linked", [True, False], ids=["alone", "unlinked"])
+def test_empty_network(world: Any, snap_compare: Any, linked: bool, size: tuple[int, int]) -> None:
+    if linked:
+        world.node.link(meshed())
+
+    async def drive(pilot: Any) -> None:
+        await settle(pilot, ("8",))
+        await wait_until(pilot, lambda: pilot.app.view.mesh or pilot.app.view.mesh_fault)
 
     assert snap_compare(world.app(), terminal_size=size, run_before=drive)
 
