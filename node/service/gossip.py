@@ -38,6 +38,7 @@ _MAX_REMEMBERED = 20_000
 _MAX_VOTE = 512
 _MAX_HEADER = 1_024
 _EARLY_SLACK_MS = 5
+_HELD_UP_S = 1.0
 # Of these an honest node may be the messenger: clocks differ, and what one knows of the past decides.
 _HARMLESS = {"early", "future_slot", "third_twin", "unknown_creator", "unknown_tables"}
 # These show in a transaction's bytes alone.
@@ -257,7 +258,7 @@ class Gossip:
             await self._work.wait()
 
     async def _judge(self, effect: Judge) -> None:
-        code, hostile = "", False
+        code, hostile, lost = "", False, False
         try:
             if effect.kind == BLOCK:
                 await self._judge_block(effect)
@@ -275,15 +276,17 @@ class Gossip:
             code, hostile = "bad_vote", True
             _log.debug("a vote was refused: %s", error)
         except NexusError as error:
-            # The disk is full, say: nothing is wrong with the thing, and it may come again.
+            # The disk is full, say: nothing is wrong with the thing, and it comes again.
             _log.warning("nothing more is taken from peers now: %s", error.message)
+            lost = effect.kind == BLOCK
+            await asyncio.sleep(_HELD_UP_S)
         self._judging.discard(effect.name)
         now = self._now_ms()
         if code:
             if effect.kind != BLOCK:
                 self._seen.add(effect.name, now + _SEEN_MS)
             self.machine.refused(effect.peer, code, hostile=hostile, now_ms=now)
-        self.machine.judged(effect.peer, now)
+        self.machine.judged(effect.peer, now, lost=lost)
 
     async def _judge_block(self, effect: Judge) -> None:
         header, body = effect.parts

@@ -87,7 +87,7 @@ PHONE_PING_MS = 600_000
 CLOCK_SKEW_MS = 60_000
 """Clocks further apart are told to the owner; the link stays."""
 
-KNOWN = 20_000
+KNOWN = 5_000
 """Ids of which a node remembers that a peer has them."""
 ANNOUNCE_MS = 200
 """Transactions and votes are announced together, so often."""

@@ -247,10 +247,12 @@ class Machine:
             self.requests.want(BLOCK, name, peer)
         self._ask(now_ms)
 
-    def judged(self, peer: int, now_ms: int) -> None:
-        """The host is done with a thing that came from a peer."""
+    def judged(self, peer: int, now_ms: int, *, lost: bool = False) -> None:
+        """The host is done with a thing that came from a peer. `lost`: it was a block that could not be taken, through
+        no fault of its own, so that history has to name it again."""
         if (found := self.peers.get(peer)) is not None:
             found.judging -= 1
+            found.behind = found.behind or lost
             self._go_on(found, now_ms)
 
     # -- things that go -------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from node.mesh.protocol.limits import (
     SILENCE_MS,
 )
 from node.mesh.protocol.messages import (
+    BLOCK,
     TRANSACTION,
     VOTE,
     Absent,
@@ -349,6 +350,20 @@ def test_an_honest_node_never_passes_the_rates_itself() -> None:
     assert not network.nodes[0].closed
     assert not network.nodes[1].closed
     assert len(network.nodes[1].host.blocks) == 2_001
+
+
+def test_a_block_that_could_not_be_taken_is_named_again() -> None:
+    alone = Alone()
+    header, body = make_block((GENESIS,), 1)
+    alone.say(1, NewBlock(header))
+    (judge,) = alone.say(1, WholeBlock(header, body))
+    assert isinstance(judge, Judge)
+    alone.machine.judged(1, alone.now, lost=True)
+    (asked,) = alone.effects()
+    assert isinstance(asked, Send)
+    assert isinstance(asked.message, AskHistory)
+    (wanted,) = alone.say(1, History((judge.name,), 0))
+    assert wanted == Send(1, Get(BLOCK, (judge.name,)))
 
 
 def test_history_that_leads_nowhere_is_not_asked_for_for_ever() -> None:
