@@ -163,7 +163,7 @@ def peer_document(peer: PeerView) -> dict[str, Any]:
 
 def _peer_lines(view: MeshView) -> list[str]:
     from nexus_tui.format import place as where_is
-    from nexus_tui.format import span
+    from nexus_tui.format import size, span
     from node.encoding.node_id import node_text
 
     where = " ".join(view.hosts) or "nowhere"
@@ -181,13 +181,9 @@ def _peer_lines(view: MeshView) -> list[str]:
             where_is(foreign(peer.host), peer.port),
             "in" if peer.inbound else "out",
             "" if peer.delay_ms is None else f"{peer.delay_ms} ms",
-            _size(peer.bytes_in + peer.bytes_out),
+            size(peer.bytes_in + peer.bytes_out),
             span(peer.linked_ms),
         )
         for peer in view.peers
     )
     return [*lines, *table(rows, right=frozenset({3, 4, 5}))]
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e6:.1f} MB" if count >= 1_000_000 else f"{count / 1e3:.1f} kB"

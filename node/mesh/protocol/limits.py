@@ -77,13 +77,10 @@ OWN_PERCENT = 80
 MAX_HELLO = 4 << 10
 GUEST_MS = 30_000
 """A guest, who only wants the genesis, is shown out after that."""
-HELLO_MS = 10_000
-"""A link whose other side has not said who it is by then is closed."""
 
 PING_MS = 20_000
 SILENCE_MS = 50_000
 """A peer that is not heard for so long is gone: it did not answer a ping either."""
-PHONE_PING_MS = 600_000
 CLOCK_SKEW_MS = 60_000
 """Clocks further apart are told to the owner; the link stays."""
 
