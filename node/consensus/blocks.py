@@ -129,9 +129,10 @@ class Block:
         return encode_body(self.transactions, self.votes)
 
     @classmethod
-    def decode(cls, header: bytes, body: bytes, max_body: int) -> Block:
-        """Parse a block from outside: form only. Raises BlockError or TransactionError."""
-        return cls(Header.decode(header), *decode_body(body, max_body), header)
+    def decode(cls, header: bytes, body: bytes, max_body: int, decoded: Header | None = None) -> Block:
+        """Parse a block from outside: form only. `decoded` is the header, where it was parsed before. Raises BlockError
+        or TransactionError."""
+        return cls(decoded or Header.decode(header), *decode_body(body, max_body), header)
 
 
 def encode_body(transactions: tuple[SignedTransaction, ...], votes: tuple[Vote, ...]) -> bytes:

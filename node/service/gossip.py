@@ -1,67 +1,36 @@
 """Joins the mesh's state machine to the node: what peers say is judged one thing after another, and what the node took
 or made is told on (protocol section 10).
 
-It is the machine's host. Links are somebody else's: they call `connected`, `received` and `disconnected`, and carry out
-what `carry` is given.
+What the machine asks of its node `node.gossip` answers. Links are somebody else's: they call `connected`, `received`
+and `disconnected`, and carry out what `carry` is given.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Awaitable, Callable
 
 from node.api.errors import NexusError
 from node.consensus import history
-from node.consensus.blocks import Block, BlockError, Header, header_id
+from node.consensus.blocks import BlockError
 from node.consensus.dagblocks import Progress
-from node.consensus.votes import Vote, VoteError
-from node.encoding.canonical import EncodingError, decode
-from node.encoding.hashing import tagged_hash
-from node.ledger.genesis import RULE_VERSION
+from node.consensus.votes import VoteError
+from node.encoding.canonical import EncodingError
+from node.gossip.host import EngineHost, Reading
 from node.ledger.types import SignedTransaction, TransactionError
 from node.mesh.protocol.effects import Close, GiveBlocks, Heard, Judge, Send, TellHistory
-from node.mesh.protocol.hello import MAX_TIPS, PROTOCOL, Hello
+from node.mesh.protocol.hello import Hello
 from node.mesh.protocol.limits import MAX_SERVED
 from node.mesh.protocol.machine import Machine
-from node.mesh.protocol.messages import BLOCK, TRANSACTION, VOTE, AnyMessage, WireError
+from node.mesh.protocol.messages import BLOCK, VOTE, AnyMessage
 from node.service.node import Node
 
 _log = logging.getLogger("nexus.mesh")
 
-_FRESH_SLOTS = 30
-"""Blocks older than that were made while this node, or whoever tells of them, was away."""
-_SEEN_MS = 60_000
-"""A transaction or vote that was of no use is not asked for again so soon."""
-_MAX_REMEMBERED = 20_000
-_MAX_VOTE = 512
-_MAX_HEADER = 1_024
 _EARLY_SLACK_MS = 5
 _HELD_UP_S = 1.0
-# Of these an honest node may be the messenger: clocks differ, and what one knows of the past decides.
-_HARMLESS = {"early", "future_slot", "third_twin", "unknown_creator", "unknown_tables"}
-# These show in a transaction's bytes alone.
-_HOSTILE_TRANSACTION = {"bad_amount", "bad_encoding", "bad_form", "bad_memo", "bad_recipient", "bad_signature"}
-_HOSTILE_TRANSACTION |= {"other_network", "unknown_kind", "unknown_scheme"}
-
-
-class Remembered:
-    """Names of things that were looked at, each for a while; the oldest are forgotten first."""
-
-    def __init__(self) -> None:
-        self._until: OrderedDict[bytes, int] = OrderedDict()
-
-    def add(self, name: bytes, until_ms: int) -> None:
-        """Remember a name until a time."""
-        self._until[name] = until_ms
-        self._until.move_to_end(name)
-        if len(self._until) > _MAX_REMEMBERED:
-            self._until.popitem(last=False)
-
-    def has(self, name: bytes, now_ms: int) -> bool:
-        """Whether it is remembered."""
-        return self._until.get(name, now_ms) > now_ms
 
 
 class Gossip:
@@ -76,7 +45,8 @@ class Gossip:
         room: Callable[[int], Awaitable[None]],
     ) -> None:
         """`room` waits until a peer's link can take another block."""
-        self.machine = Machine(self)
+        self.host = EngineHost(node.engine, node.mempool, Reading(node.genesis.parameters.max_body_bytes), now_ms)
+        self.machine = Machine(self.host)
         self.port = 0
         """Where this node can be reached, for its greeting."""
         self.services = 0
@@ -85,10 +55,6 @@ class Gossip:
         self._now_ms = now_ms
         self._carry = carry
         self._room = room
-        self._seen = Remembered()
-        self._wids: OrderedDict[bytes, bytes] = OrderedDict()  # wid → txid of what waits
-        self._votes: OrderedDict[bytes, bytes] = OrderedDict()  # id → encoded
-        self._judging: set[bytes] = set()
         self._to_judge: deque[Judge] = deque()
         self._owed: dict[int, deque[bytes]] = {}  # blocks that peers wait for
         self._giving: dict[int, asyncio.Task[None]] = {}
@@ -97,31 +63,13 @@ class Gossip:
         self._later: set[asyncio.TimerHandle] = set()
         node.step_taken = self._tell_step
         node.admitted = self._tell_transaction
-        for transaction in node.mempool.transactions():
-            self._hold(transaction)
-        for votes in node.engine.ballots.links.values():
-            for vote in votes.values():
-                self._hold_vote(vote)
 
     # -- links ----------------------------------------------------------------------------------------------------
 
     def hello(self) -> Hello:
         """This node's greeting."""
-        engine = self._node.engine
-        final = engine.final
-        return Hello(
-            protocol=PROTOCOL,
-            rules=RULE_VERSION,
-            genesis=engine.genesis_hash,
-            services=self.services,
-            port=self.port,
-            clock_ms=self._node.clock_ms(),
-            nonce=self._nonce,
-            tips=tuple(name for name, _ in self.tips())[:MAX_TIPS],
-            score=engine.chain.tip.coloured.score,
-            final=final.number,
-            final_hash=final.hash,
-            agent="nexus",
+        return self.host.hello(
+            services=self.services, port=self.port, clock_ms=self._node.clock_ms(), nonce=self._nonce
         )
 
     def connected(self, peer: int, hello: Hello, inbound: bool) -> None:
@@ -182,7 +130,7 @@ class Gossip:
             for effect in effects:
                 match effect:
                     case Judge():
-                        self._judging.add(effect.name)
+                        self.host.judging.add(effect.name)
                         self._to_judge.append(effect)
                         self._work.set()
                     case GiveBlocks(peer, names):
@@ -194,57 +142,6 @@ class Gossip:
                     case _:
                         self._carry(effect)
         self._timing.set()
-
-    # -- host of the machine --------------------------------------------------------------------------------------
-
-    def has(self, kind: int, name: bytes) -> bool:
-        """See Host."""
-        if name in self._judging:
-            return True
-        if kind == BLOCK:
-            return self._node.engine.heard_of(name)
-        kept = self._wids if kind == TRANSACTION else self._votes
-        return name in kept or self._seen.has(name, self._now_ms())
-
-    def name_of(self, kind: int, head: bytes) -> bytes:
-        """See Host."""
-        if kind == BLOCK:
-            if len(head) > _MAX_HEADER:
-                raise WireError("bad_header", "A header is longer than any can be.")
-            try:
-                Header.decode(head)
-            except BlockError as error:
-                raise WireError(error.code, str(error)) from None
-            return header_id(head)
-        return tagged_hash(b"nexus/wid" if kind == TRANSACTION else b"nexus/vote/id", head)
-
-    def give(self, kind: int, name: bytes) -> bytes | None:
-        """See Host."""
-        if kind == VOTE:
-            return self._votes.get(name)
-        txid = self._wids.get(name)
-        waiting = None if txid is None else self._node.mempool.get(txid)
-        return waiting.raw if waiting is not None and waiting.wid == name else None
-
-    def held(self, kind: int) -> list[tuple[bytes, int]]:
-        """See Host."""
-        if kind == VOTE:
-            return [(name, 0) for name in self._votes]
-        mempool = self._node.mempool
-        waiting = ((name, mempool.get(txid)) for name, txid in self._wids.items())
-        return [(name, item.body.tip) for name, item in waiting if item is not None and item.wid == name]
-
-    def locator(self) -> tuple[bytes, ...]:
-        """See Host."""
-        return history.locator(self._node.engine)
-
-    def tips(self) -> tuple[tuple[bytes, bytes], ...]:
-        """See Host."""
-        engine = self._node.engine
-        tip = engine.chain.tip
-        blocks = [engine.by_index[index] for index in engine.dag.tips()]
-        blocks.sort(key=lambda block: (block is tip, block.slot, block.id), reverse=True)
-        return tuple((block.id, block.header_bytes) for block in blocks if block.header is not None)
 
     # -- judging --------------------------------------------------------------------------------------------------
 
@@ -258,59 +155,45 @@ class Gossip:
             await self._work.wait()
 
     async def _judge(self, effect: Judge) -> None:
-        code, hostile, lost = "", False, False
+        host, refusal, lost = self.host, None, False
         try:
             if effect.kind == BLOCK:
                 await self._judge_block(effect)
             elif effect.kind == VOTE:
-                await self._judge_vote(effect)
+                host.useless(effect.name)  # unless it is told on, and kept
+                await self._node.receive_vote(host.reading.vote(effect.parts[0]))
             else:
-                await self._judge_transaction(effect)
-        except (BlockError, TransactionError) as error:
-            code = error.code
-            if code == "early":
+                await self._node.receive_transaction(host.reading.transaction(effect.parts[0]))
+        except (BlockError, TransactionError, VoteError, EncodingError) as error:
+            if isinstance(error, BlockError) and error.code == "early":
                 self._judge_later(effect)
                 return
-            hostile = code not in _HARMLESS if effect.kind == BLOCK else code in _HOSTILE_TRANSACTION
-        except (VoteError, EncodingError) as error:
-            code, hostile = "bad_vote", True
-            _log.debug("a vote was refused: %s", error)
+            _log.debug("something from a peer was refused: %s", error)
+            refusal = error
         except NexusError as error:
             # The disk is full, say: nothing is wrong with the thing, and it comes again.
             _log.warning("nothing more is taken from peers now: %s", error.message)
             lost = effect.kind == BLOCK
             await asyncio.sleep(_HELD_UP_S)
-        self._judging.discard(effect.name)
-        now = self._now_ms()
-        if code:
-            if effect.kind != BLOCK:
-                self._seen.add(effect.name, now + _SEEN_MS)
-            self.machine.refused(effect.peer, code, hostile=hostile, now_ms=now)
-        self.machine.judged(effect.peer, now, lost=lost)
+        host.judging.discard(effect.name)
+        if refusal is not None:
+            host.refused(self.machine, effect, refusal)
+        self.machine.judged(effect.peer, self._now_ms(), lost=lost)
 
     async def _judge_block(self, effect: Judge) -> None:
-        header, body = effect.parts
-        block = Block.decode(header, body, self._node.genesis.parameters.max_body_bytes)
+        block = self.host.reading.block(*effect.parts)
         progress = await self._node.receive(block)
         if progress.missing:
-            self._judging.discard(effect.name)
+            self.host.judging.discard(effect.name)
             self.machine.lacking(effect.peer, progress.missing, self._now_ms())
         for name, error in progress.rejected:
             if name == block.id:
                 raise error
 
-    async def _judge_vote(self, effect: Judge) -> None:
-        self._seen.add(effect.name, self._now_ms() + _SEEN_MS)
-        await self._node.receive_vote(Vote.from_value(decode(effect.parts[0], _MAX_VOTE)))
-
-    async def _judge_transaction(self, effect: Judge) -> None:
-        transaction = SignedTransaction.from_raw(effect.parts[0])
-        await self._node.receive_transaction(transaction)
-
     def _judge_later(self, effect: Judge) -> None:
         """A block came before its slot: it is judged when that begins."""
         slots = self._node.engine.slots
-        begins = slots.begins_ms(Header.decode(effect.parts[0]).slot)
+        begins = slots.begins_ms(self.host.reading.header(effect.parts[0])[1].slot)
 
         def again() -> None:
             self._later.discard(timer)
@@ -324,29 +207,12 @@ class Gossip:
     # -- telling --------------------------------------------------------------------------------------------------
 
     def _tell_step(self, progress: Progress) -> None:
-        now, slot = self._now_ms(), self._node.engine.slots.slot_at(self._node.clock_ms())
-        for block in progress.added:
-            fresh = block.slot + _FRESH_SLOTS >= slot
-            self.machine.accepted(BLOCK, block.id, 0, block.header_bytes, fresh=fresh, now_ms=now)
-        for vote in progress.votes:
-            self._hold_vote(vote)
-            self.machine.accepted(VOTE, vote.id, now_ms=now)
+        self.host.tell_step(self.machine, progress, self._node.engine.slots.slot_at(self._node.clock_ms()))
         self._do()
 
     def _tell_transaction(self, transaction: SignedTransaction) -> None:
-        self._hold(transaction)
-        self.machine.accepted(TRANSACTION, transaction.wid, transaction.body.tip, now_ms=self._now_ms())
+        self.host.tell_transaction(self.machine, transaction)
         self._do()
-
-    def _hold(self, transaction: SignedTransaction) -> None:
-        self._wids[transaction.wid] = transaction.txid
-        if len(self._wids) > 2 * _MAX_REMEMBERED:
-            self._wids.popitem(last=False)
-
-    def _hold_vote(self, vote: Vote) -> None:
-        self._votes[vote.id] = vote.encoded()
-        if len(self._votes) > _MAX_REMEMBERED:
-            self._votes.popitem(last=False)
 
     # -- giving ---------------------------------------------------------------------------------------------------
 

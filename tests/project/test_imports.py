@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "node.consensus": LOWER,
     "node.mempool": LOWER,
     "node.mesh.protocol": (*LOWER, *ERRORS),
+    "node.gossip": (*LOWER, "node.consensus", "node.mempool", "node.mesh.protocol"),
     "node.mesh": (*LOWER, *ERRORS, "node.mesh.protocol", "node.storage.faults", "node.storage.files"),
     "node.api": LOWER,
     # Its queries are the interface for readers: they need the records and bounds of the interface (not its server), and
@@ -37,12 +38,13 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *LOWER,
         "node.api",
         "node.consensus",
+        "node.gossip",
         "node.mempool",
         "node.mesh",
         "node.profile",
         "node.storage",
     ),
-    "node.lab": (*LOWER, "node.consensus", "node.mempool", "node.mesh.protocol"),
+    "node.lab": (*LOWER, "node.consensus", "node.gossip", "node.mempool", "node.mesh.protocol"),
     "node": (),
     "wallet": ("node.api", "node.encoding", "node.ledger.quotes", "node.ledger.types", "node.light"),
     "nexus_tui": ("node.api", "node.encoding", "node.light", "node.profile", "wallet"),
@@ -52,7 +54,7 @@ INSIDE_COMMANDS = ("node.lab", "node.service")
 # What the wallet hands to screens and commands, which may name its type in a signature and no more.
 NAMED_BY_ALL = ("node.ledger.types",)
 
-PURE = ("node.encoding", "node.light", "node.ledger", "node.consensus", "node.mempool")
+PURE = ("node.encoding", "node.light", "node.ledger", "node.consensus", "node.gossip", "node.mempool")
 IMPURE_MODULES = {"aiosqlite", "asyncio", "concurrent", "ctypes", "datetime", "decimal", "fcntl", "http", "logging"}
 IMPURE_MODULES |= {"multiprocessing", "os", "pathlib", "platform", "random", "secrets", "select", "selectors", "shutil"}
 IMPURE_MODULES |= {

@@ -115,7 +115,7 @@ class Stranger:
 
     async def give(self, raw: bytes) -> None:
         """Announce a transaction, be asked for it, and give it."""
-        name = self.gossip.name_of(TRANSACTION, raw)
+        name = self.gossip.host.name_of(TRANSACTION, raw)
         self.say(Inventory(TRANSACTION, (name,)))
         asked = NUMBERS[Get], encode(Get(TRANSACTION, (name,)))
         await until(lambda: asked in self.heard)
@@ -132,7 +132,7 @@ async def test_a_forged_signature_ends_the_link_and_a_poor_sender_does_not(tmp_p
         stranger = Stranger(mesh)
         poor = mesh.payer(7).pay(0, key(60).address, 1_000)
         await stranger.give(poor.raw)
-        await until(lambda: not stranger.gossip._judging)
+        await until(lambda: not stranger.gossip.host.judging)
         assert not stranger.gone
         good = mesh.payer(1).pay(0, key(60).address, 1_000)
         forged = good.raw[:-1] + bytes([good.raw[-1] ^ 1])
