@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
+from node.encoding.bundle import PUBLIC_SIZES
 from node.encoding.message import MLKEM768_X25519, MLKEM1024_P384, P256, P384, P521
 from wallet.secret import Secret
 
@@ -35,7 +36,6 @@ STRONGEST = (MLKEM1024_P384, MLKEM768_X25519, P521, P384, P256)
 _CURVES = {P256: 65, P384: 97, P521: 133}  # and the size of an uncompressed point
 _MLKEM_PUBLIC = {MLKEM768_X25519: 1_184, MLKEM1024_P384: 1_568}
 _MLKEM_SEED = 64
-PUBLIC_SIZES = {**_CURVES, MLKEM768_X25519: 1_184 + 32, MLKEM1024_P384: 1_568 + 97}
 
 
 @cache

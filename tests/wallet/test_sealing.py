@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from node.encoding.bundle import PUBLIC_SIZES
 from node.encoding.canonical import decode, encode, pack
 from node.encoding.hashing import tagged_hash
 from node.encoding.message import (
@@ -57,7 +58,7 @@ def parts(sealed: Sealed) -> tuple[tuple[bytes, ...], bytes]:
 
 
 def test_all_levels_work_where_the_library_has_them() -> None:
-    assert set(ENCAPSULATED) == set(suites.LEVELS) == set(suites.STRONGEST) == set(suites.PUBLIC_SIZES)
+    assert set(ENCAPSULATED) == set(suites.LEVELS) == set(suites.STRONGEST) == set(PUBLIC_SIZES)
     assert set(KEYS) == set(suites.STRONGEST), "the tests run over a library with ML-KEM"
     assert suites.best([P256, MLKEM1024_P384]) == MLKEM1024_P384
     assert suites.best([P256]) == P256
@@ -87,7 +88,7 @@ def test_keys_are_what_the_raw_forms_say(kem: int) -> None:
 
 @pytest.mark.parametrize("kem", suites.STRONGEST)
 def test_a_public_key_that_is_none_is_refused_before_anything_is_sealed(kem: int) -> None:
-    for public in (b"", b"\xff" * suites.PUBLIC_SIZES[kem], KEYS[kem][1] + b"\0"):
+    for public in (b"", b"\xff" * PUBLIC_SIZES[kem], KEYS[kem][1] + b"\0"):
         with pytest.raises(MessageError) as error:
             sealed_for(To(Recipient(bytes(16), kem, 1), public))
         assert error.value.code == "bad_key"
