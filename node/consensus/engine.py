@@ -199,7 +199,7 @@ class Engine:
 
         Raises BlockError or TransactionError for one that is invalid, or came too early ("early": it may come again);
         nothing changed then. Where the state had to move to judge it, it is in `rejected` instead. One whose parents
-        are unknown is kept within bounds, and `missing` names them.
+        are unknown is kept within bounds, and `missing` names what must come first.
         """
         progress = Progress()
         self._release()
@@ -212,7 +212,7 @@ class Engine:
         unknown = [parent for parent in block.header.parents if parent not in self.blocks]
         if unknown:
             self._orphans.add(block, unknown, self._judging.check_orphan(block, self.view))
-            progress.missing = [parent for parent in unknown if parent not in self._orphans]
+            progress.missing = self._orphans.missing(block, self.blocks)
             return progress
         try:
             self._connect(block, now, progress)

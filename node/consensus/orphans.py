@@ -29,6 +29,22 @@ class Orphans:
         """Whether an orphan waits for this block."""
         return block in self._waiting
 
+    def missing(self, block: Block, known: Container[bytes]) -> list[bytes]:
+        """What must come before a block can be judged: ids below it, through other orphans, that nobody gave yet."""
+        found: dict[bytes, None] = {}
+        seen: set[bytes] = set()
+        doing = [block]
+        while doing:
+            for parent in doing.pop().header.parents:
+                if parent in seen or parent in known:
+                    continue
+                seen.add(parent)
+                if parent in self._blocks:
+                    doing.append(self._blocks[parent][0])
+                else:
+                    found[parent] = None
+        return list(found)
+
     def add(self, block: Block, unknown: Iterable[bytes], signed: bytes) -> None:
         """Keep a block until its unknown parents have come; `signed` is the key by which its signature is good."""
         size = len(block.header_bytes) + len(block.body())

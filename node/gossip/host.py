@@ -112,7 +112,7 @@ class EngineHost:
         self._mempool = mempool
         self._now_ms = now_ms
         self._seen = Remembered()
-        self._wids: OrderedDict[bytes, bytes] = OrderedDict()  # wid → txid of what waits
+        self._wids: OrderedDict[bytes, tuple[bytes, int]] = OrderedDict()  # of what waits → txid, urgency
         self._votes: OrderedDict[bytes, bytes] = OrderedDict()  # id → encoded
         for transaction in mempool.transactions():
             self.hold(transaction)
@@ -158,16 +158,19 @@ class EngineHost:
         """See Host."""
         if kind == VOTE:
             return self._votes.get(name)
-        txid = self._wids.get(name)
-        waiting = None if txid is None else self._mempool.get(txid)
-        return waiting.raw if waiting is not None and waiting.wid == name else None
+        waiting = self._waiting(name)
+        return None if waiting is None else waiting.raw
+
+    def _waiting(self, wid: bytes) -> SignedTransaction | None:
+        txid, _ = self._wids.get(wid, (b"", 0))
+        found = self._mempool.get(txid)
+        return found if found is not None and found.wid == wid else None
 
     def held(self, kind: int) -> list[tuple[bytes, int]]:
         """See Host."""
         if kind == VOTE:
             return [(name, 0) for name in self._votes]
-        waiting = ((name, self._mempool.get(txid)) for name, txid in self._wids.items())
-        return [(name, item.body.tip) for name, item in waiting if item is not None and item.wid == name]
+        return [(name, urgency) for name, (_, urgency) in self._wids.items() if self._waiting(name) is not None]
 
     def locator(self) -> tuple[bytes, ...]:
         """See Host."""
@@ -196,13 +199,16 @@ class EngineHost:
     def tell_transaction(self, machine: Machine, transaction: SignedTransaction) -> None:
         """A transaction waits now: tell of it."""
         self.hold(transaction)
-        machine.accepted(TRANSACTION, transaction.wid, transaction.body.tip, now_ms=self._now_ms())
+        urgency = self.hold(transaction)
+        machine.accepted(TRANSACTION, transaction.wid, urgency, now_ms=self._now_ms())
 
-    def hold(self, transaction: SignedTransaction) -> None:
-        """A transaction may be given to others for as long as it waits."""
-        self._wids[transaction.wid] = transaction.txid
+    def hold(self, transaction: SignedTransaction) -> int:
+        """A transaction may be given to others for as long as it waits. Returns how urgent it is."""
+        urgency = self._mempool.urgency(transaction.txid)
+        self._wids[transaction.wid] = transaction.txid, urgency
         if len(self._wids) > 2 * _MAX_REMEMBERED:
             self._wids.popitem(last=False)
+        return urgency
 
     def hold_vote(self, vote: Vote) -> None:
         """A vote may be given to others."""

@@ -26,6 +26,8 @@ MAX_BYTES = 16 << 20
 MAX_PER_SENDER = 1_000
 MAX_AHEAD = 64
 _STALE = 1_024
+_LIGHT_BITS = 21  # no wavelength in picometres takes more
+_MOST_TIP = (1 << 42) - 1
 
 REPLACED, EVICTED = "replaced", "evicted"
 
@@ -66,6 +68,15 @@ class Mempool:
     def transactions(self) -> Iterator[SignedTransaction]:
         """All that wait, in the order in which they were admitted."""
         return iter(self._by_txid.values())
+
+    def urgency(self, txid: bytes) -> int:
+        """Tip and wavelength of a waiting transaction as one number below 2⁶³, greater for what is taken first, so that
+        it goes first on a busy link too. It is no more urgent than those of its sender that must go before it."""
+        transaction = self._by_txid[txid]
+        entries = self._queues[transaction.sender].entries
+        number = transaction.body.nonce
+        tip, wavelength = min(entry.worth[:2] for other, entry in entries.items() if other <= number)
+        return (min(tip, _MOST_TIP) << _LIGHT_BITS) + (1 << _LIGHT_BITS) - 1 + wavelength
 
     # -- admission ------------------------------------------------------------------------------------------------
 

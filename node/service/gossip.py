@@ -31,6 +31,7 @@ _log = logging.getLogger("nexus.mesh")
 
 _EARLY_SLACK_MS = 5
 _HELD_UP_S = 1.0
+_LONGEST_WAIT_MS = 60_000
 
 
 class Gossip:
@@ -60,6 +61,7 @@ class Gossip:
         self._giving: dict[int, asyncio.Task[None]] = {}
         self._work = asyncio.Event()
         self._timing = asyncio.Event()
+        self._wakes_ms = 0
         self._later: set[asyncio.TimerHandle] = set()
         node.step_taken = self._tell_step
         node.admitted = self._tell_transaction
@@ -110,16 +112,15 @@ class Gossip:
     async def _keep_time(self) -> None:
         while True:
             self._timing.clear()
-            now = self._now_ms()
-            wait = self.machine.next_ms(now) - now
+            self._wakes_ms = self.machine.due_ms
+            wait = self._wakes_ms - self._now_ms()
             if wait > 0:
                 try:
-                    async with asyncio.timeout(wait / 1000):
+                    async with asyncio.timeout(min(wait, _LONGEST_WAIT_MS) / 1000):
                         await self._timing.wait()
                 except TimeoutError:
                     pass
-                else:
-                    continue
+                continue
             self.machine.tick(self._now_ms())
             self._do()
 
@@ -141,7 +142,8 @@ class Gossip:
                         machine.tell_history(peer, names, more, self._now_ms())
                     case _:
                         self._carry(effect)
-        self._timing.set()
+        if machine.due_ms < self._wakes_ms:
+            self._timing.set()
 
     # -- judging --------------------------------------------------------------------------------------------------
 

@@ -74,7 +74,7 @@ class Host(Protocol):
         ...
 
     def held(self, kind: int) -> list[tuple[bytes, int]]:
-        """Transactions or votes that can be given, the newest last, and what each is worth."""
+        """Transactions or votes that can be given, the newest last, and what each is worth, from 0 to `MOST`."""
         ...
 
     def locator(self) -> tuple[bytes, ...]:

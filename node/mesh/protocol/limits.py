@@ -38,9 +38,11 @@ MAX_GIVEN_BYTES = 128 << 10
 """An answer with several of them is split beyond that."""
 
 _ID = 37  # an id and its head
+_WORTH = 9
 _HEADER = 1_024
 _BODY = 4 << 20  # the largest ⚙ that a genesis may set, and the heads of its lists
-_ANY = 1 << 40  # answers: only what was asked for is taken
+ANY = 1 << 40
+"""The rate of answers: only what was asked for is taken."""
 
 
 class Limit(NamedTuple):
@@ -56,18 +58,18 @@ LIMITS: dict[type[AnyMessage], Limit] = {
     Ping: Limit(32, 60, 4 << 10, CONTROL),
     Pong: Limit(32, 60, 4 << 10, CONTROL),
     Bye: Limit(1_100, 5, 8 << 10, CONTROL),
-    Inventory: Limit(messages.MAX_NAMES * _ID + 16, 1_200, 8 << 20, TRANSACTIONS),
+    Inventory: Limit(messages.MAX_NAMES * (_ID + _WORTH) + 16, 1_200, 8 << 20, TRANSACTIONS),
     Get: Limit(messages.MAX_ASKED * _ID + 16, 60_000, 32 << 20, TRANSACTIONS),
     Absent: Limit(messages.MAX_ASKED * _ID + 16, 60_000, 32 << 20, TRANSACTIONS),
-    Given: Limit(MAX_GIVEN_BYTES + MAX_THING + 1_024, _ANY, _ANY, TRANSACTIONS),
+    Given: Limit(MAX_GIVEN_BYTES + MAX_THING + 1_024, ANY, ANY, TRANSACTIONS),
     NewBlock: Limit(_HEADER + 16, 1_200, 2 << 20, BLOCKS),
-    WholeBlock: Limit(_HEADER + _BODY + 32, _ANY, _ANY, BLOCKS),
+    WholeBlock: Limit(_HEADER + _BODY + 32, ANY, ANY, BLOCKS),
     AskHistory: Limit(messages.MAX_LOCATOR * _ID + 32, 1_200, 4 << 20, BULK),
-    History: Limit(messages.MAX_HISTORY * _ID + 32, _ANY, _ANY, BULK),
+    History: Limit(messages.MAX_HISTORY * _ID + 32, ANY, ANY, BULK),
     AskAddresses: Limit(8, 10, 1 << 10, BULK),
     Addresses: Limit(messages.MAX_ADDRESSES * 1_100 + 16, 10, 2 << 20, BULK),
     AskGenesis: Limit(8, 3, 64, BULK),
-    GenesisFile: Limit(MAX_GENESIS + 16, _ANY, _ANY, BULK),
+    GenesisFile: Limit(MAX_GENESIS + 16, ANY, ANY, BULK),
 }
 BY_NUMBER = {messages.NUMBERS[message]: limit for message, limit in LIMITS.items()}
 
@@ -95,7 +97,7 @@ PATIENCE = 4
 MAX_IN_FLIGHT = 64
 """Things asked of one peer and not come yet."""
 MAX_QUEUED = 2_000
-"""Things that wait to be asked of one peer; the oldest wishes go first."""
+"""Things that wait to be asked of one peer; the least wanted goes when there are more."""
 MAX_SOURCES = 8
 """Peers remembered for each of them."""
 MAX_BLOCKS_IN_FLIGHT = 16

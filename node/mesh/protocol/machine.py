@@ -9,7 +9,9 @@ one was away is named by its history, parents first.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import chain, repeat
+from operator import itemgetter
 
 from node.mesh.protocol import messages
 from node.mesh.protocol.effects import Close, Effect, GiveBlocks, Heard, Host, Judge, Send, TellHistory
@@ -54,7 +56,7 @@ from node.mesh.protocol.messages import (
     WireError,
 )
 from node.mesh.protocol.peer import Peer
-from node.mesh.protocol.requests import Requests
+from node.mesh.protocol.requests import NEVER, Requests
 
 _LATE, _ABSENT, _UNASKED, _TOO_MUCH = 2, 1, 5, 10
 
@@ -67,8 +69,19 @@ class Machine:
         self.peers: dict[int, Peer] = {}
         self.requests = Requests()
         self.effects: list[Effect] = []
-        self._announce_ms: int | None = None
-        self._put_off_ms: int | None = None
+        self._announce_ms = NEVER
+        self._put_off_ms = NEVER
+        self._due_ms = NEVER
+
+    @property
+    def due_ms(self) -> int:
+        """When `tick` is to be called; it changes with every call. A tick too early or too late does no harm."""
+        return min(self._due_ms, self.requests.due_ms)
+
+    def _by(self, moment_ms: int) -> None:
+        """Let `tick` be called by then."""
+        if moment_ms < self._due_ms:
+            self._due_ms = moment_ms
 
     def take_effects(self) -> list[Effect]:
         """The effects since the last call."""
@@ -83,8 +96,11 @@ class Machine:
         for tip in hello.tips:
             peer.known[BLOCK].add(tip)
         for kind in (TRANSACTION, VOTE):
-            peer.announce[kind] = dict(self._host.held(kind)[-MAX_NAMES:])
+            # Those most wanted, and of these the newest: sorting keeps the order of what is worth the same.
+            held = sorted(self._host.held(kind), key=itemgetter(1))
+            peer.announce[kind] = dict(held[-MAX_NAMES:])
         self._announce_ms = now_ms
+        self._by(now_ms)
         peer.behind = any(not self._host.has(BLOCK, tip) for tip in hello.tips)
         self._go_on(peer, now_ms)
 
@@ -112,7 +128,7 @@ class Machine:
         if peer is None:
             return
         peer.heard_ms = max(peer.heard_ms, now_ms)
-        if not peer.incoming.allows(type(message), messages.weight(message), now_ms):
+        if not peer.incoming.allows(message, now_ms):
             self._fault(peer, _TOO_MUCH, now_ms)
             return
         try:
@@ -122,6 +138,17 @@ class Machine:
 
     def _take(self, peer: Peer, message: AnyMessage, now_ms: int) -> None:
         match message:
+            case Inventory(kind, names, worths):
+                self._heard_of(peer, kind, zip(names, chain(worths, repeat(worths[-1])), strict=False), now_ms)
+            case Get(kind, names):
+                self._give(peer, kind, names, now_ms)
+            case Given(kind, things):
+                for thing in things:
+                    self._came(peer, kind, self._host.name_of(kind, thing), (thing,), now_ms)
+            case NewBlock(header):
+                self._heard_of(peer, BLOCK, ((self._host.name_of(BLOCK, header), 0),), now_ms)
+            case WholeBlock(header, body):
+                self._came(peer, BLOCK, self._host.name_of(BLOCK, header), (header, body), now_ms)
             case Ping(token):
                 self._send(peer, Pong(token), now_ms)
             case Pong(token):
@@ -129,23 +156,13 @@ class Machine:
                     peer.delay_ms, peer.pinged_ms = max(0, now_ms - peer.pinged_ms), None
             case Bye(code, text):
                 self._close(peer, code, text, 0)
-            case Inventory(kind, names):
-                self._heard_of(peer, kind, names, now_ms)
-            case Get(kind, names):
-                self._give(peer, kind, names, now_ms)
             case Absent(kind, names):
                 for name in names:
                     if self.requests.is_asked(kind, name, peer.number):
                         self.requests.absent(kind, name, peer.number)
+                        self._name_again(peer, kind, name)
                         self._fault(peer, _ABSENT, now_ms)
                 self._ask(now_ms)
-            case Given(kind, things):
-                for thing in things:
-                    self._came(peer, kind, self._host.name_of(kind, thing), (thing,), now_ms)
-            case NewBlock(header):
-                self._heard_of(peer, BLOCK, (self._host.name_of(BLOCK, header),), now_ms)
-            case WholeBlock(header, body):
-                self._came(peer, BLOCK, self._host.name_of(BLOCK, header), (header, body), now_ms)
             case AskHistory(locator, limit):
                 self.effects.append(TellHistory(peer.number, locator, min(limit, MAX_HISTORY)))
             case History(names, more):
@@ -157,14 +174,16 @@ class Machine:
 
     # -- things that come -----------------------------------------------------------------------------------------
 
-    def _heard_of(self, peer: Peer, kind: int, names: Iterable[bytes], now_ms: int) -> None:
-        known = peer.known[kind]
-        for name in names:
+    def _heard_of(self, peer: Peer, kind: int, things: Iterable[tuple[bytes, int]], now_ms: int) -> None:
+        known, announce, has, is_wanted = peer.known[kind], peer.announce[kind], self._host.has, False
+        for name, worth in things:
             known.add(name)
-            peer.announce[kind].pop(name, None)
-            if not self._host.has(kind, name):
-                self.requests.want(kind, name, peer.number)
-        self._ask(now_ms)
+            announce.pop(name, None)
+            if not has(kind, name):
+                is_wanted = True
+                self.requests.want(kind, name, peer.number, worth)
+        if is_wanted:
+            self._ask(now_ms)
 
     def _came(self, peer: Peer, kind: int, name: bytes, parts: tuple[bytes, ...], now_ms: int) -> None:
         peer.known[kind].add(name)
@@ -182,14 +201,20 @@ class Machine:
             if (peer := self.peers.get(number)) is not None:
                 self._send(peer, Get(kind, names), now_ms)
 
+    def _name_again(self, peer: Peer, kind: int, name: bytes) -> None:
+        """A peer did not give what it has: if it was a block and nobody else is left to ask, its history has to name it
+        again, or all that builds on it would wait for ever."""
+        if kind == BLOCK and (kind, name) not in self.requests:
+            peer.behind = True
+
     # -- what the host found --------------------------------------------------------------------------------------
 
     def accepted(
         self, kind: int, name: bytes, worth: int = 0, header: bytes = b"", *, fresh: bool = True, now_ms: int
     ) -> None:
-        """A thing was found good, whoever made it: tell those who do not have it. `worth` orders inventories; a block
-        comes with its header. One that is not `fresh` was made while this node was away: peers are told the tips once
-        it has caught up, and ask for the rest."""
+        """A thing was found good, whoever made it: tell those who do not have it. What is worth most is told first; a
+        block comes with its header. One that is not `fresh` was made while this node was away: peers are told the tips
+        once it has caught up, and ask for the rest."""
         self.requests.came(kind, name)
         for peer in list(self.peers.values()):
             if name in peer.known[kind]:
@@ -197,8 +222,9 @@ class Machine:
                 continue
             if kind != BLOCK:
                 peer.announce[kind][name] = worth
-                if self._announce_ms is None:
+                if self._announce_ms == NEVER:
                     self._announce_ms = now_ms + ANNOUNCE_MS
+                    self._by(self._announce_ms)
             elif not fresh or not self._push(peer, name, header, now_ms):
                 peer.untold = True
                 self._put_off(now_ms)
@@ -206,7 +232,7 @@ class Machine:
     def _push(self, peer: Peer, name: bytes, header: bytes, now_ms: int) -> bool:
         """Tell a peer of a block at once, if the rates allow it."""
         message = NewBlock(header)
-        if not peer.outgoing.allows(NewBlock, messages.weight(message), now_ms):
+        if not peer.outgoing.allows(message, now_ms):
             return False
         peer.known[BLOCK].add(name)
         self.effects.append(Send(peer.number, message))
@@ -239,7 +265,7 @@ class Machine:
         if found is None:
             return
         wanted = [name for name in names if not self._host.has(BLOCK, name)]
-        found.chased += 1
+        found.chased += any((BLOCK, name) not in self.requests for name in wanted)
         if found.chased > MAX_CHASED:
             found.behind = found.behind or bool(wanted)
             return
@@ -253,7 +279,8 @@ class Machine:
         if (found := self.peers.get(peer)) is not None:
             found.judging -= 1
             found.behind = found.behind or lost
-            self._go_on(found, now_ms)
+        for each in self.peers.values():
+            self._go_on(each, now_ms)
 
     # -- things that go -------------------------------------------------------------------------------------------
 
@@ -296,18 +323,19 @@ class Machine:
             self._send(found, History(names, int(more)), now_ms)
 
     def _announce(self, now_ms: int) -> None:
-        self._announce_ms = None
+        self._announce_ms = NEVER
         for peer in list(self.peers.values()):
             for kind in KINDS:
                 waiting = peer.announce[kind]
                 if not waiting:
                     continue
                 names = sorted(waiting, key=waiting.__getitem__, reverse=True)
-                waiting.clear()
                 known = peer.known[kind]
                 names = [name for name in names if known.add(name)]
                 for start in range(0, len(names), MAX_NAMES):
-                    self._send(peer, Inventory(kind, tuple(names[start : start + MAX_NAMES])), now_ms)
+                    some = names[start : start + MAX_NAMES]
+                    self._send(peer, Inventory(kind, tuple(some), _worths(waiting, some)), now_ms)
+                waiting.clear()
 
     # -- history --------------------------------------------------------------------------------------------------
 
@@ -317,6 +345,7 @@ class Machine:
             return
         if self.requests.under_way(peer.number, BLOCK) == 0:
             peer.asked_history_ms = now_ms
+            self._by(now_ms + HISTORY_MS)
             peer.locator = self._locator(peer)
             self._send(peer, AskHistory(peer.locator, MAX_HISTORY), now_ms)
 
@@ -348,19 +377,21 @@ class Machine:
     # -- time -----------------------------------------------------------------------------------------------------
 
     def tick(self, now_ms: int) -> None:
-        """Do what is due. To be called at `next_ms`, later is harmless."""
-        if self._announce_ms is not None and self._announce_ms <= now_ms:
+        """Do what is due. To be called at `due_ms`."""
+        if self._announce_ms <= now_ms:
             self._announce(now_ms)
-        for number, _ in self.requests.late(now_ms):
+        for number, (kind, name) in self.requests.late(now_ms):
             if number in self.peers:
+                self._name_again(self.peers[number], kind, name)
                 self._fault(self.peers[number], _LATE, now_ms)
         for peer in list(self.peers.values()):
             self._look_after(peer, now_ms)
-        if self._put_off_ms is not None and self._put_off_ms <= now_ms:
-            self._put_off_ms = None
+        if self._put_off_ms <= now_ms:
+            self._put_off_ms = NEVER
             self._send_held(now_ms)
             self._tell_tips(now_ms)
         self._ask(now_ms)
+        self._due_ms = min(self._announce_ms, self._put_off_ms, *map(self._due_of, self.peers.values()), NEVER)
 
     def _look_after(self, peer: Peer, now_ms: int) -> None:
         silent = now_ms - peer.heard_ms
@@ -376,15 +407,11 @@ class Machine:
             self._send(peer, Ping(peer.token), now_ms)
         self._go_on(peer, now_ms)
 
-    def next_ms(self, now_ms: int) -> int:
-        """When `tick` is due."""
-        waiting = self._announce_ms, self._put_off_ms, self.requests.next_ms()
-        due = [now_ms + PING_MS, *(moment for moment in waiting if moment is not None)]
-        for peer in self.peers.values():
-            due.append(peer.heard_ms + (PING_MS if peer.pinged_ms is None else SILENCE_MS))
-            if peer.asked_history_ms is not None:
-                due.append(peer.asked_history_ms + HISTORY_MS)
-        return min(due)
+    def _due_of(self, peer: Peer) -> int:
+        due = peer.heard_ms + (PING_MS if peer.pinged_ms is None else SILENCE_MS)
+        if peer.asked_history_ms is not None:
+            return min(due, peer.asked_history_ms + HISTORY_MS)
+        return due
 
     def say(self, number: int, message: AnyMessage, now_ms: int) -> None:
         """Send what the owner has to say, within the rates."""
@@ -396,7 +423,7 @@ class Machine:
     def _send(self, peer: Peer, message: AnyMessage, now_ms: int) -> None:
         """Send within the rates that hold for everybody; what would pass them waits, in order of its type."""
         kind = type(message)
-        if kind in peer.held or not peer.outgoing.allows(kind, messages.weight(message), now_ms):
+        if kind in peer.held or not peer.outgoing.allows(message, now_ms):
             waiting = peer.held.setdefault(kind, deque())
             waiting.append(message)
             self._put_off(now_ms)
@@ -406,13 +433,14 @@ class Machine:
         self.effects.append(Send(peer.number, message))
 
     def _put_off(self, now_ms: int) -> None:
-        if self._put_off_ms is None:
+        if self._put_off_ms == NEVER:
             self._put_off_ms = now_ms + HELD_MS
+            self._by(self._put_off_ms)
 
     def _send_held(self, now_ms: int) -> None:
         for peer in self.peers.values():
             for kind, waiting in list(peer.held.items()):
-                while waiting and peer.outgoing.allows(kind, messages.weight(waiting[0]), now_ms):
+                while waiting and peer.outgoing.allows(waiting[0], now_ms):
                     self.effects.append(Send(peer.number, waiting.popleft()))
                 if waiting:
                     self._put_off(now_ms)
@@ -427,3 +455,11 @@ class Machine:
         if self.peers.pop(peer.number, None) is not None:
             self.effects.append(Close(peer.number, code, text, ban_ms))
             self.requests.gone(peer.number)
+
+
+def _worths(waiting: Mapping[bytes, int], names: list[bytes]) -> tuple[int, ...]:
+    """What an inventory says of its names' worth: one number for all at the end that are worth the same."""
+    worths = [waiting[name] for name in names]
+    while len(worths) > 1 and worths[-1] == worths[-2]:
+        worths.pop()
+    return tuple(worths)

@@ -7,6 +7,8 @@ and rates of each type.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, NamedTuple, cast
 
 from node.encoding import canonical
@@ -16,6 +18,8 @@ TRANSACTION, VOTE, BLOCK = range(3)
 """Kinds of things that are announced, asked for and given."""
 KINDS = (TRANSACTION, VOTE, BLOCK)
 
+MOST = (1 << 63) - 1
+"""What a thing can be worth."""
 MAX_NAMES = 1_000
 """Ids in one inventory."""
 MAX_ASKED = 128
@@ -54,10 +58,12 @@ class Bye(NamedTuple):
 
 
 class Inventory(NamedTuple):
-    """Things that the sender has and found good, the most wanted first."""
+    """Things that the sender has and found good, the most wanted first. `worths` are what the first names are worth;
+    the others are worth as much as the last of these."""
 
     kind: int
     names: tuple[bytes, ...]
+    worths: tuple[int, ...] = (0,)
 
 
 class Get(NamedTuple):
@@ -172,7 +178,7 @@ _FIELDS: dict[type[AnyMessage], tuple[type, ...]] = {
     Ping: (int,),
     Pong: (int,),
     Bye: (str, str),
-    Inventory: (int, tuple),
+    Inventory: (int, tuple, tuple),
     Get: (int, tuple),
     Absent: (int, tuple),
     Given: (int, tuple),
@@ -186,9 +192,6 @@ _FIELDS: dict[type[AnyMessage], tuple[type, ...]] = {
     GenesisFile: (bytes,),
 }
 _MOST: dict[type[AnyMessage], int] = {
-    Inventory: MAX_NAMES,
-    Get: MAX_ASKED,
-    Absent: MAX_ASKED,
     AskHistory: MAX_LOCATOR,
     History: MAX_HISTORY,
 }
@@ -203,20 +206,23 @@ def weight(message: AnyMessage) -> int:
     """About how many bytes a message takes, at least as many as it does: what quotas count, on both sides alike."""
     total = 8
     for field in message:
-        if type(field) is bytes or type(field) is str:
-            total += 4 * len(field) + 5 if type(field) is str else len(field) + 5
+        if type(field) is bytes:
+            total += len(field) + 5
         elif type(field) is tuple:
-            total += sum(_item_weight(item) for item in field)
+            total += 5 + sum(map(_WEIGHTS[type(field[0])], field)) if field else 5
+        elif type(field) is str:
+            total += 4 * len(field) + 5
         else:
             total += 9
     return total
 
 
-def _item_weight(item: object) -> int:
-    if type(item) is bytes:
-        return len(item) + 5
-    host, _, node = cast("tuple[str, int, bytes]", item)
-    return 4 * len(host) + len(node) + 12
+_WEIGHTS: dict[type, Callable[[Any], int]] = {
+    bytes: lambda item: len(item) + 5,
+    int: lambda item: 9,
+    tuple: lambda entry: 4 * len(entry[0]) + len(entry[2]) + 22,
+}
+"""Of what a field lists, by the type of the first: all are alike in a message of good form."""
 
 
 def decode(kind: int, body: bytes) -> AnyMessage:
@@ -237,9 +243,13 @@ def decode(kind: int, body: bytes) -> AnyMessage:
 
 def _check(message: AnyMessage) -> None:
     match message:
-        case Inventory(kind, names) | Get(kind, names) | Absent(kind, names):
+        case Inventory(kind, names, worths):
             _check_kind(kind)
-            _check_names(names, _MOST[type(message)])
+            _check_names(names, MAX_NAMES)
+            _check_worths(worths, len(names))
+        case Get(kind, names) | Absent(kind, names):
+            _check_kind(kind)
+            _check_names(names, MAX_ASKED)
         case AskHistory(names, _) | History(names, _):
             _check_names(names, _MOST[type(message)])
         case Given(kind, things):
@@ -266,6 +276,15 @@ def _check_names(names: tuple[bytes, ...], most: int) -> None:
         raise WireError("bad_form", f"At most {most} ids of 32 bytes go into this message.")
     if len(set(names)) != len(names):
         raise WireError("bad_form", "A message names something twice.")
+
+
+def _check_worths(worths: tuple[int, ...], names: int) -> None:
+    if not 0 < len(worths) <= max(1, names) or any(
+        type(worth) is not int or not 0 <= worth <= MOST for worth in worths
+    ):
+        raise WireError("bad_form", "What the first names of an inventory are worth is one number for each.")
+    if any(one < other for one, other in pairwise(worths)):
+        raise WireError("bad_form", "An inventory names the most wanted first.")
 
 
 def _is_address(entry: object) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from node.mesh.protocol.limits import LIMITS, Limit
-from node.mesh.protocol.messages import AnyMessage
+from node.mesh.protocol.limits import ANY, LIMITS
+from node.mesh.protocol.messages import AnyMessage, weight
 
 _MINUTE_MS = 60_000
 
@@ -11,20 +11,20 @@ _MINUTE_MS = 60_000
 class Bucket:
     """Holds one minute's worth and fills at that rate. Thousandths of a token, so that nothing is rounded away."""
 
+    __slots__ = ("_a_minute", "_at", "_full", "_left")
+
     def __init__(self, a_minute: int, now_ms: int) -> None:
         self._a_minute = a_minute
-        self._full = a_minute * _MINUTE_MS
-        self._left = self._full
-        self._at = now_ms
-
-    def _fill(self, now_ms: int) -> None:
-        if now_ms > self._at:
-            self._left = min(self._full, self._left + (now_ms - self._at) * self._a_minute)
+        self._full = self._left = a_minute * _MINUTE_MS
         self._at = now_ms
 
     def has(self, amount: int, now_ms: int) -> bool:
         """Whether so much may pass now."""
-        self._fill(now_ms)
+        passed = now_ms - self._at
+        if passed:
+            self._at = now_ms
+            if passed > 0 and self._left < self._full:
+                self._left = min(self._full, self._left + passed * self._a_minute)
         return self._left >= amount * _MINUTE_MS
 
     def take(self, amount: int) -> None:
@@ -42,14 +42,18 @@ class Quota:
         self._percent = percent
         self._buckets: dict[type[AnyMessage], tuple[Bucket, Bucket]] = {}
 
-    def allows(self, message: type[AnyMessage], size: int, now_ms: int) -> bool:
-        """Whether a message of so many bytes may pass; if so, it is counted."""
-        found = self._buckets.get(message)
+    def allows(self, message: AnyMessage, now_ms: int) -> bool:
+        """Whether a message may pass; if so, it is counted."""
+        kind = type(message)
+        found = self._buckets.get(kind)
         if found is None:
-            limit: Limit = LIMITS[message]
+            limit = LIMITS[kind]
+            if limit.rate == ANY:
+                return True
             rate, volume_ = limit.rate * self._percent // 100, limit.volume * self._percent // 100
-            found = self._buckets[message] = Bucket(rate, now_ms), Bucket(volume_, now_ms)
+            found = self._buckets[kind] = Bucket(rate, now_ms), Bucket(volume_, now_ms)
         number, volume = found
+        size = weight(message)
         if not number.has(1, now_ms) or not volume.has(size, now_ms):
             return False
         number.take(1)

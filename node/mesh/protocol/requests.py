@@ -1,17 +1,18 @@
 """What is wanted and of whom it was asked: one request at a time for each thing, the next source when one fails.
 
-A thing is wanted because a peer said that it has it. Each peer has a queue of its own, so that one who announces what
-does not exist is only asked in vain himself. What does not come in time, or is absent, is asked of the next source;
-without any left the wish is forgotten: whoever really has the thing announces it again, or history names it.
+A thing is wanted because a peer said that it has it. Each peer has a line of its own, so that one who announces what
+does not exist, or praises it, is only asked in vain himself; what is worth most by his own word is asked first. What
+does not come in time, or is absent, is asked of the next source; without any left the wish is forgotten: whoever really
+has the thing announces it again, or history names it.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 from node.mesh.protocol.limits import MAX_BLOCKS_IN_FLIGHT, MAX_IN_FLIGHT, MAX_QUEUED, MAX_SOURCES, PATIENCE, REQUEST_MS
+from node.mesh.protocol.line import Line
 from node.mesh.protocol.messages import BLOCK, KINDS, MAX_ASKED
 
+NEVER = 1 << 62
 Thing = tuple[int, bytes]
 """Kind and id."""
 
@@ -20,19 +21,19 @@ class _Wish:
     __slots__ = ("asked", "asked_ms", "sources")
 
     def __init__(self) -> None:
-        self.sources: list[int] = []
+        self.sources: dict[int, int] = {}  # peer → what it says that the thing is worth
         self.asked: int | None = None
         self.asked_ms = 0
 
 
 class _Source:
-    """One peer's queue of things to be asked of it, what was asked, by kind, and when it gave something last."""
+    """One peer's line of things to be asked of it, what was asked, by kind, and when it gave something last."""
 
     __slots__ = ("gave_ms", "queue", "under_way")
 
     def __init__(self) -> None:
         self.gave_ms = 0
-        self.queue: list[OrderedDict[bytes, None]] = [OrderedDict() for _ in KINDS]
+        self.queue = [Line() for _ in KINDS]
         self.under_way: list[set[bytes]] = [set() for _ in KINDS]
 
     def room(self, kind: int) -> bool:
@@ -45,6 +46,8 @@ class Requests:
     def __init__(self) -> None:
         self._wishes: dict[Thing, _Wish] = {}
         self._sources: dict[int, _Source] = {}
+        self.due_ms = NEVER
+        """Not after the moment when the next answer is late."""
 
     def __len__(self) -> int:
         return len(self._wishes)
@@ -52,17 +55,23 @@ class Requests:
     def __contains__(self, thing: Thing) -> bool:
         return thing in self._wishes
 
-    def want(self, kind: int, name: bytes, source: int) -> None:
-        """A peer has a thing that is not here. The oldest wish of a full queue goes."""
-        wish = self._wishes.setdefault((kind, name), _Wish())
-        if source in wish.sources or len(wish.sources) >= MAX_SOURCES:
+    def want(self, kind: int, name: bytes, source: int, worth: int = 0) -> None:
+        """A peer has a thing that is not here. The least wanted of a full line goes."""
+        wish = self._wishes.get((kind, name))
+        if wish is None:
+            wish = self._wishes[kind, name] = _Wish()
+        elif source in wish.sources or len(wish.sources) >= MAX_SOURCES:
             return
-        wish.sources.append(source)
-        queue = self._sources.setdefault(source, _Source()).queue[kind]
-        queue[name] = None
+        wish.sources[source] = worth
+        found = self._sources.get(source)
+        if found is None:
+            found = self._sources[source] = _Source()
+        if wish.asked is not None:
+            self.due_ms = min(self.due_ms, wish.asked_ms + REQUEST_MS)
+        queue = found.queue[kind]
+        queue.add(name, worth)
         if len(queue) > MAX_QUEUED:
-            oldest = next(iter(queue))
-            self._pass_over(kind, oldest, source)
+            self._pass_over(kind, queue.last, source)
 
     def gave(self, kind: int, name: bytes, peer: int, now_ms: int) -> None:
         """A peer gave a wanted thing. Whoever is slow and gives one thing after the other keeps its turn."""
@@ -75,7 +84,7 @@ class Requests:
         wish = self._wishes.pop((kind, name), None)
         if wish is not None:
             for source in wish.sources:
-                self._sources[source].queue[kind].pop(name, None)
+                self._sources[source].queue[kind].remove(name)
             if wish.asked is not None:
                 self._sources[wish.asked].under_way[kind].discard(name)
 
@@ -106,12 +115,15 @@ class Requests:
 
     def late(self, now_ms: int) -> list[tuple[int, Thing]]:
         """What did not come in time, and who owed it; others are asked next."""
+        if now_ms < self.due_ms:
+            return []
         found: list[tuple[int, Thing]] = []
         for peer, source in self._sources.items():
             for kind, names in enumerate(source.under_way):
                 found += [(peer, (kind, name)) for name in names if self._due_ms(source, kind, name) <= now_ms]
         for peer, (kind, name) in found:
             self._pass_over(kind, name, peer)
+        self.due_ms = self._next_ms()
         return found
 
     def _due_ms(self, source: _Source, kind: int, name: bytes) -> int:
@@ -132,8 +144,7 @@ class Requests:
                     found.append((peer, kind, tuple(names[start : start + MAX_ASKED])))
         return found
 
-    def next_ms(self) -> int | None:
-        """When the next answer is late; None where nothing is under way."""
+    def _next_ms(self) -> int:
         return min(
             (
                 self._due_ms(source, kind, name)
@@ -141,7 +152,7 @@ class Requests:
                 for kind, names in enumerate(source.under_way)
                 for name in names
             ),
-            default=None,
+            default=NEVER,
         )
 
     def _take(self, peer: int, kind: int, now_ms: int, batches: dict[int, list[bytes]]) -> bool:
@@ -149,10 +160,11 @@ class Requests:
         source = self._sources[peer]
         queue, under_way = source.queue[kind], source.under_way[kind]
         while queue and source.room(kind):
-            name, _ = queue.popitem(last=False)
+            name = queue.pop()
             wish = self._wishes[kind, name]
             if wish.asked is None:
                 wish.asked, wish.asked_ms = peer, now_ms
+                self.due_ms = min(self.due_ms, now_ms + REQUEST_MS)
                 under_way.add(name)
                 batches.setdefault(peer, []).append(name)
                 return True
@@ -163,12 +175,12 @@ class Requests:
         wish = self._wishes[kind, name]
         if peer not in wish.sources:
             return
-        wish.sources.remove(peer)
-        self._sources[peer].queue[kind].pop(name, None)
+        del wish.sources[peer]
+        self._sources[peer].queue[kind].remove(name)
         if wish.asked == peer:
             self._sources[peer].under_way[kind].discard(name)
             wish.asked = None
-            for other in wish.sources:
-                self._sources[other].queue[kind][name] = None
+            for other, worth in wish.sources.items():
+                self._sources[other].queue[kind].add(name, worth)
         if not wish.sources:
             del self._wishes[kind, name]

@@ -11,7 +11,7 @@ from node.consensus.blocks import Header
 from node.gossip.host import EngineHost, Reading
 from node.ledger.types import TransactionError
 from node.mempool.pool import Mempool
-from node.mesh.protocol.effects import Close, Judge
+from node.mesh.protocol.effects import Close, Judge, Send
 from node.mesh.protocol.machine import Machine
 from node.mesh.protocol.messages import BLOCK, TRANSACTION, VOTE, WireError
 from tests.node.world import NXT, Network, Payer, key, small_genesis
@@ -35,6 +35,9 @@ class Here:
 
     def hello(self):  # type: ignore[no-untyped-def]
         return self.host.hello(services=1, port=0, clock_ms=0, nonce=bytes(16))
+
+    def sent(self):  # type: ignore[no-untyped-def]
+        return [effect.message for effect in self.machine.take_effects() if isinstance(effect, Send)]
 
     def pay(self, nonce: int = 0):  # type: ignore[no-untyped-def]
         return Payer(GENESIS.hash, key(1)).pay(nonce, key(2).address, 5)
@@ -105,3 +108,20 @@ def test_who_sends_what_shows_itself_bad_goes_and_a_messenger_stays() -> None:
     (closed,) = here.machine.take_effects()
     assert isinstance(closed, Close)
     assert closed.ban_ms > 0
+
+
+def test_a_payment_with_a_tip_is_told_and_given_before_older_ones() -> None:
+    here, there = Here(), Here()
+    waiting = [Payer(GENESIS.hash, key(number)).pay(0, key(9).address, 5, tip=number % 2) for number in range(1, 5)]
+    for payment in waiting:
+        here.pool.admit(payment, here.engine.state, 1)
+        here.host.tell_transaction(here.machine, payment)
+    here.machine.tick(1_000)
+    (told,) = here.sent()
+    dear = [payment.wid for payment in waiting if payment.body.tip]
+    assert told.names[:2] == tuple(dear)
+    there.machine.take(1, told, 1_000)
+    (asked,) = there.sent()
+    here.machine.take(1, asked, 1_000)
+    (given,) = here.sent()
+    assert [payment.raw for payment in waiting if payment.body.tip] == list(given.things[:2])

@@ -53,6 +53,27 @@ def test_the_shorter_wave_goes_first_among_equal_tips(here: Waiting, light: dict
     assert here.order()[:2] == [same, better]
 
 
+def test_what_is_taken_first_is_told_first(here: Waiting, light: dict[str, int]) -> None:
+    light.update(violet=400_000, infrared=900_000)
+    waiting = [
+        ALICE.pay(0, DAVE.address, 1, "infrared"),
+        BOB.pay(0, DAVE.address, 1),
+        CAROL.pay(0, DAVE.address, 1, "violet"),
+        DAVE.pay(0, ALICE.address, 1, "infrared", tip=BASE),
+    ]
+    here.admit(*waiting)
+    urgencies = {item: here.pool.urgency(item.txid) for item in waiting}
+    assert sorted(waiting, key=urgencies.__getitem__, reverse=True) == here.order()
+    assert all(0 <= urgency < 1 << 63 for urgency in urgencies.values())
+
+
+def test_none_is_more_urgent_than_what_must_go_before_it(here: Waiting) -> None:
+    first, second = ALICE.pay(0, BOB.address, 5), ALICE.pay(1, BOB.address, 5, tip=BASE)
+    third = BOB.pay(0, CAROL.address, 5)
+    here.admit(first, third, second)
+    assert here.pool.urgency(second.txid) == here.pool.urgency(first.txid) == here.pool.urgency(third.txid)
+
+
 def test_a_higher_tip_takes_the_place_of_its_number(here: Waiting) -> None:
     first, second = ALICE.pay(0, BOB.address, 5, tip=3), ALICE.pay(1, BOB.address, 5)
     here.admit(first, second)

@@ -240,6 +240,6 @@ class Network:
                 call(*arguments)
             self.now = moment
             for node in self.nodes:
-                if node.machine.next_ms(self.now) <= self.now:
+                if node.machine.due_ms <= self.now:
                     node.machine.tick(self.now)
                     self.carry(node)

@@ -40,6 +40,7 @@ from node.mesh.protocol.messages import (
     Pong,
     WholeBlock,
 )
+from node.mesh.protocol.requests import NEVER
 
 
 def ring(nodes: int, chords: int = 0, **more: object) -> Network:
@@ -77,7 +78,37 @@ def test_inventories_are_gathered_and_the_most_wanted_come_first() -> None:
     names = [network.nodes[0].make(TRANSACTION, b"payment %d" % worth, worth) for worth in range(30)]
     network.nodes[0].machine.tick(network.now + ANNOUNCE_MS)
     sends = [effect.message for effect in network.nodes[0].machine.take_effects() if isinstance(effect, Send)]
-    assert sends == [Inventory(TRANSACTION, tuple(reversed(names)))]
+    assert sends == [Inventory(TRANSACTION, tuple(reversed(names)), tuple(reversed(range(30))))]
+
+
+def test_of_two_things_that_wait_for_a_busy_peer_the_one_worth_more_is_asked_first() -> None:
+    alone = Alone()
+    plain, dear = ids(MAX_IN_FLIGHT + 20), ids(2, 1_000)
+    alone.say(1, Inventory(TRANSACTION, plain, (5,)))
+    assert alone.say(1, Inventory(TRANSACTION, dear, (7, 6))) == [], "it owes enough already"
+    asked: list[bytes] = []
+    for number in range(4):
+        for effect in alone.say(1, Given(TRANSACTION, (b"thing %d" % number,))):
+            asked += effect.message.names if isinstance(effect, Send) and isinstance(effect.message, Get) else ()
+    assert tuple(asked) == (*dear, *plain[MAX_IN_FLIGHT : MAX_IN_FLIGHT + 2])
+
+
+def test_what_is_worth_least_goes_when_too_much_is_wanted_of_a_peer() -> None:
+    alone = Alone()
+    for start in range(0, 3_000, 1_000):
+        alone.say(1, Inventory(TRANSACTION, ids(1_000, start), (start,)))
+    requests = alone.machine.requests
+    assert len(requests) == MAX_QUEUED + MAX_IN_FLIGHT
+    kept = [any((TRANSACTION, name) in requests for name in ids(1_000, start)) for start in (0, 1_000, 2_000)]
+    assert kept == [True, True, True], "of the first, what was asked for before the others came"
+    assert sum((TRANSACTION, name) in requests for name in ids(1_000)) == MAX_IN_FLIGHT
+
+
+def test_a_praised_thing_that_does_not_exist_only_wastes_the_time_of_who_praises_it() -> None:
+    alone = Alone(peers=2)
+    real = ids(3)
+    alone.say(1, Inventory(TRANSACTION, ids(1_000, 50), (messages.MOST,)))
+    assert alone.say(2, Inventory(TRANSACTION, real)) == [Send(2, Get(TRANSACTION, real))]
 
 
 def test_a_new_peer_hears_of_what_waits() -> None:
@@ -310,9 +341,14 @@ def test_a_farewell_ends_the_link_without_a_ban() -> None:
         (1, b"", "bad_encoding"),
         (1, pack(()), "bad_form"),
         (1, pack((b"x",)), "bad_form"),
-        (10, pack((9, ())), "unknown_kind"),
-        (10, pack((0, (b"short",))), "bad_form"),
-        (10, pack((0, (bytes(32), bytes(32)))), "bad_form"),
+        (10, pack((9, (), (0,))), "unknown_kind"),
+        (10, pack((0, (b"short",), (0,))), "bad_form"),
+        (10, pack((0, (bytes(32), bytes(32)), (0,))), "bad_form"),
+        (10, pack((0, (bytes(32),), ())), "bad_form"),
+        (10, pack((0, (bytes(32),), (1, 0))), "bad_form"),
+        (10, pack((0, (bytes(32), bytes([1]) * 32), (0, 1))), "bad_form"),
+        (10, pack((0, (bytes(32),), (1 << 63,))), "bad_form"),
+        (10, pack((0, (bytes(32),), (b"",))), "bad_form"),
         (11, pack((0, tuple(number.to_bytes(32) for number in range(129)))), "bad_form"),
         (13, pack((0, ())), "bad_form"),
         (3, pack(("x" * 33, ""))[:], "bad_form"),
@@ -366,6 +402,16 @@ def test_a_block_that_could_not_be_taken_is_named_again() -> None:
     assert wanted == Send(1, Get(BLOCK, (judge.name,)))
 
 
+def test_a_block_that_was_announced_and_not_given_is_named_again_by_history() -> None:
+    alone = Alone()
+    header, _ = make_block((GENESIS,), 1)
+    (asked,) = alone.say(1, NewBlock(header))
+    assert isinstance(asked, Send)
+    alone.machine.peers[1].behind = False
+    effects = alone.wait(PATIENCE * REQUEST_MS)
+    assert [type(effect.message) for effect in effects if isinstance(effect, Send)] == [AskHistory]
+
+
 def test_history_that_leads_nowhere_is_not_asked_for_for_ever() -> None:
     alone = Alone()
     alone.machine.peers[1].behind = True
@@ -398,7 +444,7 @@ _names = st.lists(st.sampled_from(ids(12)), unique=True, max_size=6).map(tuple)
 _kinds = st.sampled_from(messages.KINDS)
 _things = st.sampled_from([b"thing %d" % number for number in range(12)])
 _said = st.one_of(
-    st.builds(Inventory, _kinds, _names),
+    st.builds(Inventory, _kinds, _names, st.integers(0, 9).map(lambda worth: (worth,))),
     st.builds(Get, _kinds, _names),
     st.builds(Absent, _kinds, _names),
     st.builds(
@@ -430,6 +476,6 @@ def test_whatever_is_said_in_good_form_the_books_stay_straight(steps: list[Any])
     for _ in range(12):
         alone.wait(PATIENCE * REQUEST_MS)
     assert not len(requests), "every wish ends: granted, or without sources"
-    assert requests.next_ms() is None
+    assert requests.due_ms == NEVER
     for peer in alone.machine.peers.values():
         assert peer.judging == 0
