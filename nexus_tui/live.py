@@ -239,6 +239,8 @@ class Live:
                 self.mark("status", "accounts", "history")
             elif event.topic == "block":
                 self.mark("status", "accounts", *looked_at)
+            elif event.topic == "mesh":
+                self.mark("status", *(("mesh",) if self.mesh_watched else ()))
             elif event.topic != "dag":
                 self.mark("status")
             elif event.block_id is None:

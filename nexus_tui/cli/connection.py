@@ -114,7 +114,13 @@ def service_settings(config: Config, serve: bool = True) -> ServiceSettings:
         keep_megabytes=config.number("node.keep_megabytes"),
         serve=serve,
         mesh=_mesh_settings(config) if serve and config.flag("mesh.enabled") else None,
+        metrics=_metrics(config) if serve else None,
     )
+
+
+def _metrics(config: Config) -> tuple[str, int] | None:
+    port = config.number("node.metrics_port")
+    return (config.text("node.metrics_host").strip(), port) if port else None
 
 
 def _mesh_settings(config: Config) -> MeshSettings:

@@ -31,7 +31,7 @@ from node.api.records import (
     VerifyReport,
 )
 
-TOPICS = ("block", "transaction", "balance", "alert", "dag")
+TOPICS = ("block", "transaction", "balance", "alert", "dag", "mesh")
 MAX_PAGE = 500
 MAX_FOUND = 16
 

@@ -445,11 +445,11 @@ class VerifyReport:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something happened. `topic` is "block", "transaction", "balance", "alert" or "dag".
+    """Something happened. `topic` is "block", "transaction", "balance", "alert", "dag" or "mesh".
 
     block: `block`; transaction: `txid` and `text` = its new status; balance: `address` and `units` = balance now;
     alert: `alert`, or None and `text` = its code where one is over; dag: a block came into the DAG (`block_id`), or the
-    chain or its finality moved (None).
+    chain or its finality moved (None); mesh: links or bans are others now (several changes are told together).
     `missed` counts events dropped before this one because the reader was slow: then read afresh.
     """
 

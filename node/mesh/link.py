@@ -23,6 +23,7 @@ from node.mesh.protocol.frames import HEAD_SIZE, Frame, FrameDecoder, FrameError
 from node.mesh.protocol.limits import CONTROL, MAX_HELLO
 from node.mesh.protocol.messages import HELLO
 from node.mesh.sending import SendQueue
+from node.mesh.traffic import Traffic
 
 _FRAME_COST = 100  # bytes of memory beside its body
 _CLOSE_S = 2.0
@@ -90,6 +91,7 @@ class Link(asyncio.Protocol):
         limit: FrameLimit,
         limits: LinkLimits,
         lost: Callable[[Link], None],
+        traffic: Traffic | None = None,
     ) -> None:
         if len(greeting) > MAX_HELLO:
             raise ValueError(f"a greeting has at most {MAX_HELLO:,} bytes")
@@ -102,6 +104,7 @@ class Link(asyncio.Protocol):
         """Why the link has ended, or is ending."""
         self._own, self._expected, self._greeting = own, expected, greeting
         self._limit, self._limits, self._lost = limit, limits, lost
+        self._traffic = traffic or Traffic()
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._decoder = FrameDecoder(_greeting_limit)
@@ -172,6 +175,7 @@ class Link(asyncio.Protocol):
             if urgency == CONTROL:
                 self.abort("overflow", "The peer does not take even what is most urgent.")
             return False
+        self._traffic.count_sent(kind, len(body))
         self._drained.clear()
         if not self._flushing and not self._paused:
             self._flushing = True
@@ -240,8 +244,10 @@ class Link(asyncio.Protocol):
                 elif self._greeted.is_set():
                     self._inbox.append(frame)
                     self._unread += _FRAME_COST + len(frame[1])
+                    self._traffic.count_received(frame[0], len(frame[1]))
                 else:
                     self.hello = frame[1]
+                    self._traffic.count_received(HELLO, len(frame[1]))
                     self._decoder.limit = self._limit
                     self._greeted.set()
         except FrameError as error:
@@ -277,6 +283,7 @@ class Link(asyncio.Protocol):
             self.abort(error.code, str(error))
             return
         self.bytes_out += HEAD_SIZE + len(self._greeting)
+        self._traffic.count_sent(HELLO, len(self._greeting))
         self._transport.write(frame_head(HELLO, len(self._greeting)) + self._greeting)
 
     def data_received(self, data: bytes) -> None:

@@ -21,6 +21,7 @@ from node.mesh.certificate import Credentials
 from node.mesh.link import Link, LinkError, LinkLimits
 from node.mesh.protocol.frames import FrameLimit
 from node.mesh.proxy import check_proxy, dial_through
+from node.mesh.traffic import Traffic
 
 EVERYWHERE = ("0.0.0.0", "::")
 PORT_TRIES = 32
@@ -65,6 +66,7 @@ class Transport:
         self._closed = False
         self.refused = 0
         """Connections that were not let in."""
+        self.traffic = Traffic()
 
     @property
     def links(self) -> int:
@@ -132,7 +134,14 @@ class Transport:
 
     def _new_link(self, expected: bytes | None, inbound: bool) -> Link:
         return Link(
-            self._credentials.node, expected, inbound, self._greeting(), self._limit, self._limits, self._links.discard
+            self._credentials.node,
+            expected,
+            inbound,
+            self._greeting(),
+            self._limit,
+            self._limits,
+            self._links.discard,
+            self.traffic,
         )
 
     async def _secure(self, link: Link, connection: socket.socket, server: bool) -> None:

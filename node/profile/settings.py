@@ -133,6 +133,20 @@ NODE = Section(
             0,
             100_000_000,
         ),
+        Setting(
+            "metrics_port",
+            0,
+            "Measurements for Prometheus are given at http://127.0.0.1:PORT/metrics (nexus guide daemon); 0 is off.",
+            0,
+            65_535,
+        ),
+        Setting(
+            "metrics_host",
+            "127.0.0.1",
+            "Another address to give them at. Whoever reaches it can read them: they name no account and no peer.",
+            1,
+            253,
+        ),
         Setting("numpy", True, "Use NumPy for the state's waves; off saves 16 MB of memory."),
     ),
 )

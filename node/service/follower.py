@@ -33,6 +33,7 @@ from node.service.journal import MAX_BEHIND, Entry, Journal
 from node.service.offences import Offences
 from node.service.production import Producer
 from node.service.retention import Retention
+from node.service.tally import Tally
 from node.service.watch import Watch
 from node.storage.outbox import MAX_WAITING, Outbox, OutboxEntry
 from node.storage.queries import Queries
@@ -70,6 +71,7 @@ class Follower:
         self.retention = retention
         self.offences = offences
         self._watch = Watch(engine, self.alerts, offences, genesis.prefix, retention.final_height)
+        self.tally = Tally(clock)
         self.producer: Producer | None = None
         self.step_taken: Callable[[Progress], None] = lambda progress: None
         """Told of each step once it is written, so that others hear of it."""
@@ -205,6 +207,7 @@ class Follower:
         """Follow a step of the engine: at once in memory, then on disk, then to everybody."""
         if not progress:
             return progress
+        self.tally.count(progress)
         batch = batch_of(progress, self.engine, self.retention.final_height, self.offences.learn())
         state, slot = self.engine.state, self.engine.tip.slot + 1
         executed = {accepted.receipt.transaction.txid for step in progress.applied for accepted in step.receipts}

@@ -18,7 +18,7 @@ from node.consensus.blocks import BlockError
 from node.consensus.dagblocks import Progress
 from node.consensus.votes import VoteError
 from node.encoding.canonical import EncodingError
-from node.gossip.host import EngineHost, Reading
+from node.gossip.host import FRESH_SLOTS, EngineHost, Reading
 from node.ledger.types import SignedTransaction, TransactionError
 from node.mesh.protocol.effects import Close, GiveBlocks, Heard, Judge, Send, TellHistory
 from node.mesh.protocol.hello import Hello
@@ -26,6 +26,7 @@ from node.mesh.protocol.limits import MAX_SERVED
 from node.mesh.protocol.machine import Machine
 from node.mesh.protocol.messages import BLOCK, VOTE, AnyMessage
 from node.service.node import Node
+from node.service.usefulness import Usefulness
 
 _log = logging.getLogger("nexus.mesh")
 
@@ -51,6 +52,7 @@ class Gossip:
         self.port = 0
         """Where this node can be reached, for its greeting."""
         self.services = 0
+        self.usefulness = Usefulness()
         self._node = node
         self._nonce = nonce
         self._now_ms = now_ms
@@ -82,6 +84,7 @@ class Gossip:
     def disconnected(self, peer: int) -> None:
         """A link is gone."""
         self._owed.pop(peer, None)
+        self.usefulness.forget(peer)
         if (giving := self._giving.get(peer)) is not None:
             giving.cancel()
         self.machine.disconnected(peer, self._now_ms())
@@ -191,6 +194,10 @@ class Gossip:
         for name, error in progress.rejected:
             if name == block.id:
                 raise error
+        fresh = block.header.slot + FRESH_SLOTS >= self._slot()
+        linked = effect.peer in self.machine.peers
+        if fresh and linked and any(added.id == block.id for added in progress.added):
+            self.usefulness.brought(effect.peer, block.header.region)
 
     def _judge_later(self, effect: Judge) -> None:
         """A block came before its slot: it is judged when that begins."""
@@ -208,8 +215,11 @@ class Gossip:
 
     # -- telling --------------------------------------------------------------------------------------------------
 
+    def _slot(self) -> int:
+        return self._node.engine.slots.slot_at(self._node.clock_ms())
+
     def _tell_step(self, progress: Progress) -> None:
-        self.host.tell_step(self.machine, progress, self._node.engine.slots.slot_at(self._node.clock_ms()))
+        self.host.tell_step(self.machine, progress, self._slot())
         self._do()
 
     def _tell_transaction(self, transaction: SignedTransaction) -> None:

@@ -16,6 +16,7 @@ from random import Random
 from typing import Any
 
 from node.api.errors import NexusError, Refused
+from node.api.records import Event
 from node.encoding.hosts import Address, is_public, prefix_of
 from node.mesh.admission import AdmissionLimits
 from node.mesh.certificate import make_credentials
@@ -37,6 +38,7 @@ from node.mesh.protocol.messages import (
     GenesisFile,
     WireError,
 )
+from node.mesh.traffic import Traffic
 from node.mesh.transport import Transport
 from node.profile.invitation import QR_SCHEME, parse_address, parse_invitation
 from node.service.gossip import Gossip
@@ -55,6 +57,8 @@ _LOCAL_AGAIN_S = 120.0
 """A place of the local network that was no use is tried again so much later; who cannot hear asks as often."""
 _CROSSING_S = 5.0
 _QUIET_S = 5.0
+_TELL_S = 0.25
+"""Changes of the links are told together, so often at most."""
 
 
 @dataclass(slots=True)
@@ -89,6 +93,7 @@ class Mesh:
         self._places: dict[tuple[str, int], float] = {}  # of the local network, whose node ids are not known
         self._wake = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
+        self._telling: asyncio.TimerHandle | None = None
         self.gossip = Gossip(node, os.urandom(16), self.now_ms, self._carry, self._room)
         self.gossip.services = RELAY
         self._transport = Transport(
@@ -120,6 +125,8 @@ class Mesh:
                 await asyncio.get_running_loop().create_future()  # until cancelled
         finally:
             self._tasks = None
+            if self._telling is not None:
+                self._telling.cancel()
             if announcer is not None:
                 await announcer.close()
             for peer in self.peers.values():
@@ -133,6 +140,15 @@ class Mesh:
         else:
             self._tasks.create_task(task, name=name)
 
+    def _links_changed(self) -> None:
+        """Screens hear of it in a moment: links may come and go by the dozen."""
+        if self._telling is None:
+            self._telling = asyncio.get_running_loop().call_later(_TELL_S, self._tell_links)
+
+    def _tell_links(self) -> None:
+        self._telling = None
+        self.node.hub.publish(Event("mesh"))
+
     async def _listen(self) -> None:
         """On the port of last time, if it is free. Without one the node still calls others."""
         try:
@@ -145,6 +161,16 @@ class Mesh:
             return
         self.port = self.gossip.port = self._file.port = port
         _log.info("listening on %s, port %d", " and ".join(self.settings.hosts), port)
+
+    @property
+    def traffic(self) -> Traffic:
+        """What passed over all links since the start."""
+        return self._transport.traffic
+
+    @property
+    def refused(self) -> int:
+        """Connections that were not let in, since the start."""
+        return self._transport.refused
 
     @staticmethod
     def now_ms() -> int:
@@ -209,6 +235,7 @@ class Mesh:
                 self._tell_others(address)
         self.book.reached(link.peer, now)
         self.gossip.connected(number, hello, link.inbound)
+        self._links_changed()
         if not link.inbound:
             self.gossip.say(number, AskAddresses())
         _log.info("linked with %r", link)
@@ -222,6 +249,7 @@ class Mesh:
             self.peers.pop(number, None)
             self.gossip.disconnected(number)
             self._wake.set()
+            self._links_changed()
 
     def _tell_others(self, address: Address) -> None:
         """Somebody new can be reached: a few peers hear of it."""
@@ -280,6 +308,7 @@ class Mesh:
         self.peers.pop(number, None)
         self._start(_close(peer.link, code, text), "mesh-close")
         self._wake.set()
+        self._links_changed()
 
     async def _room(self, number: int) -> None:
         """Wait until the peer has taken what was sent before."""
@@ -391,10 +420,12 @@ class Mesh:
                 self.gossip.disconnected(number)
                 self._end(number, peer, "banned", "The owner of this node wanted it so.")
         self._save()
+        self._links_changed()
         return changed
 
     def unban(self, node: bytes) -> bool:
         """Talk to it again; whether it was banned."""
+        self._links_changed()
         return self.bans.pop(node, None) is not None
 
     # -- what stays -----------------------------------------------------------------------------------------------

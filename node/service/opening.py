@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -50,6 +50,7 @@ class ServiceSettings:
     keep_megabytes: int = 0  # of disk, whichever comes first; 0 for any number
     serve: bool = True  # answer on the profile's Unix socket
     mesh: MeshSettings | None = None  # links to other nodes
+    metrics: tuple[str, int] | None = None  # address and port where Prometheus may read
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,8 @@ async def open_service(
             server = ApiServer(node, paths.prepare_socket(), node.stop_requested.set)
             await server.start()
             stack.push_async_callback(server.close)
+        if settings.metrics is not None:
+            stack.push_async_callback(await _measured(node, *settings.metrics))
         stack.callback(node.hub.close)
         yield Service(node, report)
 
@@ -193,6 +196,19 @@ def _mesh(paths: ProfilePaths, node: Node, settings: MeshSettings, clock: Callab
     from node.service.peer_file import PeerFile
 
     return Mesh(node, open_node_key(paths.node_key), PeerFile(paths.peers), settings, clock)
+
+
+async def _measured(node: Node, host: str, port: int) -> Callable[[], Awaitable[None]]:
+    """Let the node be measured; a port that is taken is no reason to stop. Returns what ends it."""
+    from node.service.metrics import exposition
+    from node.service.metrics_server import MetricsServer
+
+    server = MetricsServer(lambda lag: exposition(node, lag))
+    try:
+        await server.start(host, port)
+    except Refused as error:
+        node.alerts.put(error.code, "warning", error.message, error.hint)
+    return server.close
 
 
 def _mourn_mesh(task: asyncio.Task[None], node: Node) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -63,3 +64,18 @@ async def test_nodes_that_know_one_address_become_one_network(tmp_path: Path) ->
             await confirmed(node, payment.txid)
         await until(lambda: all(node.engine.final.height > 0 for node in street.nodes), LONG)
         assert (await street.nodes[0].status()).peers == 3
+
+
+async def test_links_that_come_and_go_are_told_together(tmp_path: Path) -> None:
+    async with Street(tmp_path, validators=2, others=2) as street:
+        centre = street.nodes[0]
+        async with centre.subscribe(("mesh",)) as events:
+            for number in (1, 2, 3):
+                street.meet(number, 0)
+            await until(lambda: len(mesh_of(centre).peers) == 3, LONG)
+            async with asyncio.timeout(LONG):
+                assert (await anext(events)).topic == "mesh"
+            mesh_of(centre).ban(mesh_of(street.nodes[1]).key.id)
+            async with asyncio.timeout(LONG):
+                assert (await anext(events)).topic == "mesh"
+            assert len(mesh_of(centre).peers) == 2
