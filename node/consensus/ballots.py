@@ -7,6 +7,7 @@ are evidence.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Container, Mapping
 from typing import NamedTuple
 
@@ -17,6 +18,9 @@ from node.ledger import staking
 
 MAX_WAITING = 8
 """Votes of one validator that wait. Nobody can tell yet who signed them, so they push out none but his own."""
+MAX_SAID = 2
+"""Votes of one validator for checkpoints of one number that are taken from gossip: the second proves the offence. What
+blocks carry counts in any case, so that all come to the same."""
 LOOK_BACK = 64
 """Checkpoints below the final one whose votes are still checked: who contradicts what is final is named."""
 _OFFENCES = {"double_vote": staking.DOUBLE_VOTE, "surround_vote": staking.SURROUND_VOTE}
@@ -63,6 +67,7 @@ class Ballots:
         self._waiting: dict[bytes, list[Vote]] = {}  # by voter, the oldest first
         self.highest: dict[bytes, int] = {}
         """The highest target that each validator voted for."""
+        self._said: dict[int, Counter[bytes]] = {}  # target number: votes of each validator
         self._cast: dict[bytes, list[tuple[Vote, tuple[bytes, bytes]]]] = {}
         self._reached: dict[bytes, tuple[int, int]] = {}  # the highest source and target that each voted for
 
@@ -74,14 +79,18 @@ class Ballots:
         named = [vote for votes in self._waiting.values() for vote in votes if target.hash in vote.link]
         self._keep_waiting(lambda vote: target.hash not in vote.link)
         for vote in named:
-            if self.add(vote):
+            if self.add(vote, carried=True):  # a block may have had it; few of each validator wait
                 self.heard.append(vote)
 
-    def add(self, vote: Vote) -> bool:
-        """Count a vote. False for one that is known, outdated, or not its voter's, and for one that has to wait for
-        its checkpoints: until then nobody can tell whether it is good, so it is neither told on nor wakes anybody."""
+    def add(self, vote: Vote, *, carried: bool = False) -> bool:
+        """Count a vote, `carried` if a block has it. False for one that is known, outdated, one too many or not its
+        voter's, and for one that has to wait for its checkpoints: until then nobody can tell whether it is good, so it
+        is neither told on nor wakes anybody."""
         votes = self.links.get(vote.link)
         if vote.target < self.final.number - LOOK_BACK or (votes is not None and vote.voter in votes):
+            return False
+        said = self._said.get(vote.target)
+        if not carried and said is not None and said[vote.voter] >= MAX_SAID:
             return False
         source, target = self.targets.get(vote.source_hash), self.targets.get(vote.target_hash)
         if source is None or target is None:
@@ -90,6 +99,7 @@ class Ballots:
         if not self._views.is_good(vote, source, target):
             return False
         self.links.setdefault(vote.link, {})[vote.voter] = vote
+        self._said.setdefault(vote.target, Counter())[vote.voter] += 1
         before = self.highest.get(vote.voter, 0)
         self.highest[vote.voter] = max(vote.target, before)
         self.new_voice = self.new_voice or before <= self.final.number < vote.target
@@ -165,6 +175,7 @@ class Ballots:
             return
         self.targets = {name: target for name, target in self.targets.items() if target.number >= low}
         self.justified = {name: number for name, number in self.justified.items() if number >= low}
+        self._said = {number: said for number, said in self._said.items() if number >= low}
         self._finals = [item for item in self._finals if item.number >= low]
         self.links = {
             (source, target): votes

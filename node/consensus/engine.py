@@ -122,10 +122,10 @@ class Engine:
         self._learn_from_tip()
         for link in links:
             for vote in link.votes:
-                self.ballots.add(vote)
+                self.ballots.add(vote, carried=True)
         for votes in self.view.links.values():
             for vote in votes.values():
-                self.ballots.add(vote)
+                self.ballots.add(vote, carried=True)
         self.ballots.new_links.clear()
         self.ballots.heard.clear()
         self.ballots.new_voice = False
@@ -312,7 +312,7 @@ class Engine:
                 if target.checkpoint.block == selected.id:
                     self.ballots.add_target(target)
         for vote in block.votes:
-            if self.ballots.add(vote):
+            if self.ballots.add(vote, carried=True):
                 progress.votes.append(vote)
 
     def _lateness(self, header: Header, now: int) -> int:

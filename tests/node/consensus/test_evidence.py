@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.consensus import duties
-from node.consensus.ballots import Evidence
+from node.consensus.ballots import MAX_SAID, Evidence
 from node.consensus.blocks import Block, BlockError
 from node.consensus.engine import Engine
 from node.consensus.evidence import Judge
@@ -256,6 +256,26 @@ def test_the_tombstoned_leave_the_next_tables_and_the_chain_goes_on() -> None:
     assert engine.final.number > final + 3
     assert len(engine.view.table.validators) == 5
     assert not scene.offender.leads(scene.network.slot + 1)
+
+
+def test_votes_without_end_for_one_checkpoint_are_not_kept() -> None:
+    scene = Scene(60)
+    engine, offender = scene.engine, scene.offender
+    targets = sorted(engine.ballots.targets.values(), key=lambda item: item.number)
+    aim, sources = targets[-1], targets[-2:-7:-1]
+    made = duties.make_vote(engine, offender.id, aim, offender.key.sign_digest)
+    assert made is not None
+    assert len(sources) > MAX_SAID
+    flood = []
+    for source in sources:
+        vote = made._replace(source=source.number, source_hash=source.hash)
+        headers = engine.header_of(source.checkpoint.block), engine.header_of(aim.checkpoint.block)
+        flood.append(vote._replace(signature=offender.key.sign_digest(vote.digest(GENESIS.hash, *headers))))
+    other = scene.network.nodes[1].engine
+    assert [bool(other.add_vote(vote).votes) for vote in flood] == [n < MAX_SAID for n in range(len(flood))]
+    assert [item.validator for item in other.evidence] == [offender.id]
+    assert other.ballots.add(flood[-1], carried=True), "what a block has counts for everybody"
+    assert sum(offender.id in votes for votes in other.ballots.links.values()) == MAX_SAID + 1
 
 
 def test_double_votes_are_seen_and_punished() -> None:

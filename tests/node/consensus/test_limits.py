@@ -164,6 +164,28 @@ def test_orphans_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert engine._orphans._bytes == 4 * size
 
 
+def test_orphans_of_one_push_out_none_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orphans, "MAX_ORPHANS", 20)
+    network = grown(3)
+    engine = network.nodes[0].engine
+    (base,) = lost(network, 1)
+    honest, hostile = network.nodes[:2]
+    mine = forge(base, honest.number, creator=honest.id, parents=(b"x" * 32,))
+    engine.add(mine, AHEAD)
+    flood = [
+        forge(base, hostile.number, creator=hostile.id, parents=(bytes(30) + number.to_bytes(2),))
+        for number in range(100)
+    ]
+    for block in flood:
+        engine.add(block, AHEAD)
+    assert len(engine._orphans) == 20
+    assert mine.id in engine._orphans
+    assert flood[-1].id in engine._orphans
+    engine._orphans.drop_waiting(b"x" * 32)
+    assert mine.id not in engine._orphans
+    assert len(engine._orphans._weights) == len(engine._orphans._signers) == 1
+
+
 def test_an_orphan_is_kept_once_and_asks_for_what_is_really_missing() -> None:
     network = grown(8)
     engine = Engine.begin(GENESIS, numpy=False, **SHARED)  # type: ignore[arg-type]
