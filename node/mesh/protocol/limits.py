@@ -86,8 +86,8 @@ SILENCE_MS = 50_000
 CLOCK_SKEW_MS = 60_000
 """Clocks further apart are told to the owner; the link stays."""
 
-KNOWN = 5_000
-"""Ids of which a node remembers that a peer has them."""
+KNOWN = 4_093
+"""Places for ids of which a node remembers that a peer has them, of each kind; a prime."""
 ANNOUNCE_MS = 200
 """Transactions and votes are announced together, so often."""
 REQUEST_MS = 2_000
@@ -98,6 +98,8 @@ MAX_IN_FLIGHT = 64
 """Things asked of one peer and not come yet."""
 MAX_QUEUED = 2_000
 """Things that wait to be asked of one peer; the least wanted goes when there are more."""
+MAX_WISHES = 8_000
+"""Where more things than that are wanted in all, each peer's queues are held to their share of them."""
 MAX_SOURCES = 8
 """Peers remembered for each of them."""
 MAX_BLOCKS_IN_FLIGHT = 16

@@ -8,7 +8,15 @@ has the thing announces it again, or history names it.
 
 from __future__ import annotations
 
-from node.mesh.protocol.limits import MAX_BLOCKS_IN_FLIGHT, MAX_IN_FLIGHT, MAX_QUEUED, MAX_SOURCES, PATIENCE, REQUEST_MS
+from node.mesh.protocol.limits import (
+    MAX_BLOCKS_IN_FLIGHT,
+    MAX_IN_FLIGHT,
+    MAX_QUEUED,
+    MAX_SOURCES,
+    MAX_WISHES,
+    PATIENCE,
+    REQUEST_MS,
+)
 from node.mesh.protocol.line import Line
 from node.mesh.protocol.messages import BLOCK, KINDS, MAX_ASKED
 
@@ -70,7 +78,8 @@ class Requests:
             self.due_ms = min(self.due_ms, wish.asked_ms + REQUEST_MS)
         queue = found.queue[kind]
         queue.add(name, worth)
-        if len(queue) > MAX_QUEUED:
+        few = len(self._wishes) <= MAX_WISHES
+        while len(queue) > (MAX_QUEUED if few else MAX_WISHES // len(KINDS) // len(self._sources)):
             self._pass_over(kind, queue.last, source)
 
     def gave(self, kind: int, name: bytes, peer: int, now_ms: int) -> None:

@@ -16,9 +16,11 @@ from node.mesh.protocol.effects import Close, Judge, Send
 from node.mesh.protocol.limits import (
     ANNOUNCE_MS,
     FAULTS,
+    KNOWN,
     MAX_BLOCKS_IN_FLIGHT,
     MAX_IN_FLIGHT,
     MAX_QUEUED,
+    MAX_WISHES,
     PATIENCE,
     PING_MS,
     REQUEST_MS,
@@ -40,6 +42,7 @@ from node.mesh.protocol.messages import (
     Pong,
     WholeBlock,
 )
+from node.mesh.protocol.peer import Known
 from node.mesh.protocol.requests import NEVER
 
 
@@ -282,6 +285,32 @@ def test_an_announcer_of_what_does_not_exist_keeps_nobody_from_being_asked() -> 
         effects += alone.say(2, Ping(1))
     assert any(isinstance(effect, Close) and effect.peer == 1 for effect in effects), "too much of it was vain"
     assert 2 in alone.machine.peers
+
+
+def test_what_many_peers_want_of_a_node_is_bounded_in_all() -> None:
+    flooding = 30
+    alone = Alone(peers=flooding + 1)
+    start = 0
+    for _ in range(3):
+        for peer in range(1, flooding + 1):
+            for kind in (TRANSACTION, VOTE, BLOCK):
+                start += 1_000
+                alone.say(peer, Inventory(kind, ids(1_000, start)))
+    assert MAX_WISHES < len(alone.machine.requests) <= 2 * MAX_WISHES
+    (name,) = ids(1, start + 1_000)
+    honest = flooding + 1
+    assert alone.say(honest, Inventory(BLOCK, (name,))) == [Send(honest, Get(BLOCK, (name,)))]
+
+
+def test_what_is_remembered_of_a_peer_is_bounded() -> None:
+    known = Known()
+    assert b"a" * 32 not in known
+    names = ids(10 * KNOWN, 0)
+    assert all(known.add(name) for name in names)
+    assert not any(known.add(name) for name in names[-1:])
+    kept = sum(name in known for name in names)
+    assert KNOWN * 0.9 < kept <= KNOWN
+    assert sum(name in known for name in names[-500:]) > 400, "the newest are"
 
 
 def test_no_peer_owes_more_than_the_limit() -> None:
