@@ -59,6 +59,10 @@ class LinkError(Exception):
         self.code = code
         self.message = message
 
+    def again(self) -> LinkError:
+        """To be raised: what is raised holds the frames it went through, and they the link that would hold it."""
+        return LinkError(self.code, self.message)
+
 
 def _tune(connection: socket.socket, unheard_s: float) -> None:
     """Let the system buffer little, so that what is urgent is not behind megabytes of what is not; and give up a peer
@@ -140,7 +144,7 @@ class Link(asyncio.Protocol):
         """Wait for the peer's greeting. Raises LinkError when the link ends before it is used."""
         await self._greeted.wait()
         if self.fault is not None and not self._inbox:
-            raise self.fault
+            raise self.fault.again()
 
     async def receive(self) -> list[Frame]:
         """All frames that came since the last call; waits for one. Raises LinkError at the end, after the last frame.
@@ -152,7 +156,7 @@ class Link(asyncio.Protocol):
             if self._inbox:
                 break
             if self.fault is not None:
-                raise self.fault
+                raise self.fault.again()
             self._read_on()
             self._arrived.clear()
             await self._arrived.wait()
@@ -187,7 +191,7 @@ class Link(asyncio.Protocol):
         async with asyncio.timeout(timeout_s):
             await self._drained.wait()
         if self.fault is not None:
-            raise self.fault
+            raise self.fault.again()
 
     async def close(self, timeout_s: float = _CLOSE_S) -> None:
         """Send what waits, close, and wait for the end; after `timeout_s` it is cut."""
@@ -198,7 +202,8 @@ class Link(asyncio.Protocol):
             async with asyncio.timeout(timeout_s):
                 await self._drained.wait()
                 self._end("closed_here", "The link was closed.")
-                self._transport.close()
+                if self._transport is not None:
+                    self._transport.close()
                 await self._gone.wait()
         except TimeoutError:
             pass
@@ -323,5 +328,6 @@ class Link(asyncio.Protocol):
         if self._stall is not None:
             self._stall.cancel()
         self._queue.clear()
+        self._transport = None  # or the two hold each other, with all buffers, until the collector comes
         self._gone.set()
         self._lost(self)

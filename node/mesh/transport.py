@@ -13,6 +13,7 @@ import errno
 import logging
 import socket
 import ssl
+from asyncio import sslproto
 from collections.abc import Callable, Sequence
 
 from node.api.errors import Refused, UsageError
@@ -34,6 +35,9 @@ _BACKLOG = 128
 _BATCH = 32
 _NO_FILES_S = 1.0
 _SHUTDOWN_S = 1.0
+
+sslproto.SSLProtocol.max_size = 64 << 10
+"""asyncio keeps a buffer of that size for each link, and has 256 kB of its own accord: 13 MB with fifty peers."""
 
 log = logging.getLogger(__name__)
 
@@ -181,7 +185,7 @@ class Transport:
         except TimeoutError:
             link.abort("no_hello", "The peer did not say hello in time.")
             assert link.fault is not None
-            raise link.fault from None
+            raise link.fault.again() from None
         if self._closed:
             raise LinkError("closed_here", "The node stops.")
 

@@ -28,7 +28,7 @@ from node.mesh.protocol import messages
 from node.mesh.protocol.addresses import AddressBook
 from node.mesh.protocol.effects import Close, Heard, Send
 from node.mesh.protocol.hello import GUEST, RELAY, Hello
-from node.mesh.protocol.limits import BAN_MS, GUEST_MS, LIMITS, size_of
+from node.mesh.protocol.limits import BAN_MS, GUEST_MS, LIMITS, sizes_in
 from node.mesh.protocol.messages import (
     Addresses,
     AnyMessage,
@@ -99,7 +99,7 @@ class Mesh:
         self._transport = Transport(
             make_credentials(key),
             lambda: self.gossip.hello().encoded(),
-            size_of,
+            sizes_in(node.genesis.parameters.max_body_bytes, len(node.genesis.encode())),
             admission=AdmissionLimits(total=settings.inbound),
             proxy=settings.proxy,
         )

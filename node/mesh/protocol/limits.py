@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from node.mesh.protocol import messages
+from node.mesh.protocol.frames import FrameLimit
 from node.mesh.protocol.messages import (
     Absent,
     Addresses,
@@ -40,9 +41,9 @@ MAX_GIVEN_BYTES = 128 << 10
 _ID = 37  # an id and its head
 _WORTH = 9
 _HEADER = 1_024
-_BODY = 4 << 20  # the largest ⚙ that a genesis may set, and the heads of its lists
 ANY = 1 << 40
 """The rate of answers: only what was asked for is taken."""
+_BODY = 1 << 20  # the largest that a genesis may set
 
 
 class Limit(NamedTuple):
@@ -125,6 +126,16 @@ BAN_MS = 24 * 3_600_000
 
 
 def size_of(kind: int) -> int | None:
-    """The largest body of a message of this type on an open link; None for a type that does not exist."""
+    """The largest body of a message of this type in any network; None for a type that does not exist."""
     limit = BY_NUMBER.get(kind)
     return None if limit is None else limit.size
+
+
+def sizes_in(max_body: int, genesis: int) -> FrameLimit:
+    """The same in one network, by its largest block body and the size of its genesis: who begins a frame and never
+    ends it makes the other side hold so much."""
+    known = {
+        messages.NUMBERS[WholeBlock]: _HEADER + max_body + 32,
+        messages.NUMBERS[GenesisFile]: genesis + 16,
+    }
+    return lambda kind: known.get(kind) or size_of(kind)
