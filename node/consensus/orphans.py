@@ -55,14 +55,14 @@ class Orphans:
         """What must come before a block can be judged: ids below it, through other orphans, that nobody gave yet."""
         found: dict[bytes, None] = {}
         seen: set[bytes] = set()
-        doing = [block]
+        doing = [block.header]
         while doing:
-            for parent in doing.pop().header.parents:
+            for parent in doing.pop().parents:
                 if parent in seen or parent in known:
                     continue
                 seen.add(parent)
                 if parent in self._blocks:
-                    doing.append(self._blocks[parent][0])
+                    doing.append(self._blocks[parent].header)
                 else:
                     found[parent] = None
         return list(found)

@@ -37,7 +37,6 @@ from node.mesh.protocol.frames import frame_head
 from node.mesh.protocol.hello import PROTOCOL, RELAY, Hello
 from node.mesh.protocol.limits import BULK, CONTROL, LIMITS
 from node.mesh.protocol.messages import (
-    BLOCK,
     KINDS,
     TRANSACTION,
     VOTE,
@@ -118,10 +117,10 @@ class Field:
 
     async def until_gone(self, link: Link, since: float) -> None:
         """Wait for a link's end, and note how long that took."""
-        while self.on and not link.ended:
-            await asyncio.sleep(0.002)
-        if link.ended:
-            self.gone.append(time.monotonic() - since)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.end - time.monotonic()):
+                await link.wait_closed()
+                self.gone.append(time.monotonic() - since)
 
     def names(self, count: int) -> tuple[bytes, ...]:
         return tuple(self.random.randbytes(32) for _ in range(count))
@@ -150,7 +149,7 @@ async def flood(field: Field, link: Link, make: Callable[[], AnyMessage], *, rea
             with contextlib.suppress(LinkError, TimeoutError):
                 await link.drain(30)
             proof = time.monotonic()
-        while link.queued > _AHEAD and not link.ended:
+        while link.queued > _AHEAD and not link.ended:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
         if said % 50 == 0:
             await asyncio.sleep(0)
@@ -266,8 +265,9 @@ async def slow_frames(field: Field) -> None:
     async def one(field: Field, link: Link) -> None:
         assert link._transport is not None
         link._transport.write(frame_head(15, largest) + bytes(largest - 1))
-        while field.on and not link.ended:
-            await asyncio.sleep(0.1)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(field.end - time.monotonic()):
+                await link.wait_closed()
 
     await each(field, one)
 
@@ -379,7 +379,9 @@ async def validator(field: Field) -> AsyncIterator[tuple[Engine, ValidatorKey]]:
         links.introduce(Address("127.0.0.1", field.port, field.victim))
         while service.node.engine.tip.height < 3 and field.on:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
-        yield service.node.engine, load_validator_key(field.profile.validator_key)
+        secret = load_validator_key(field.profile.validator_key)
+        assert secret is not None
+        yield service.node.engine, secret
 
 
 def identity_of(engine: Engine, secret: ValidatorKey) -> bytes:
@@ -420,7 +422,7 @@ async def equivocations(field: Field) -> None:
                 for _ in range(100):
                     nonce += 1
                     lying.tell_block(_twin(base, payer.pay(nonce, key(60).address, 1), secret))
-                while engine.slots.slot_at(time.time_ns() // 1_000_000) == slot:
+                while engine.slots.slot_at(time.time_ns() // 1_000_000) == slot:  # noqa: ASYNC110
                     await asyncio.sleep(0.02)
             target = max(engine.ballots.targets.values(), key=lambda item: item.number)
             if target.number > voted:
