@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nexus_tui.cli.asking import Timeout
-from nexus_tui.cli.output import foreign, note, write_json, write_text
+from nexus_tui.cli.output import foreign, write_json, write_text
 from nexus_tui.cli.session import session_of
 from node.api.errors import ERROR_KINDS, Internal, NexusError, Refused, TimedOut
 
@@ -29,63 +29,13 @@ def run(context: typer.Context) -> None:
     With --json, one document is printed when the node is ready.
     """
     from nexus_tui.cli.logs import start_logging
+    from nexus_tui.cli.running import run_node
 
     session = session_of(context)
     paths = session.paths
     start_logging(paths.log, session.config, also_stderr=not session.json)
-    if asyncio.run(_run(session, paths)):
+    if asyncio.run(run_node(session, paths)):
         raise typer.Exit(130)
-
-
-async def _run(session: Session, paths: ProfilePaths) -> bool:
-    """Run until asked to stop; True when it was Ctrl-C."""
-    import logging
-    import signal
-
-    from nexus_tui.cli.connection import service_settings
-    from node.service.opening import open_service
-
-    log = logging.getLogger("nexus.run")
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    interrupted: list[bool] = []
-
-    def interrupt() -> None:
-        interrupted.append(True)
-        stop.set()
-
-    async with open_service(paths, service_settings(session.config)) as service:
-        loop.add_signal_handler(signal.SIGINT, interrupt)
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, stop.set)
-        status = await service.node.status()
-        log.info("ready: %s, block %d, process %d", status.mode, status.height, os.getpid())
-        session.done(
-            {
-                "running": True,
-                "profile": paths.name,
-                "pid": os.getpid(),
-                "socket": str(paths.socket),
-                "mode": status.mode,
-                "height": status.height,
-                "report": list(service.report),
-            },
-            [
-                *service.report,
-                f"The node of {paths.name!r} runs ({status.mode}, block {status.height}); Ctrl-C stops it.",
-            ],
-        )
-        waits = [asyncio.create_task(stop.wait()), asyncio.create_task(service.node.stop_requested.wait())]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in waits:
-                task.cancel()
-        log.info("stopping")
-    log.info("stopped; everything is written")
-    if not session.json:
-        note("The node has stopped; everything is written.")
-    return bool(interrupted)
 
 
 def start(context: typer.Context, timeout: Timeout = 60.0) -> None:
@@ -126,7 +76,7 @@ def _spawn(session: Session, paths: ProfilePaths, timeout: float) -> dict[str, A
     errors = paths.log.with_suffix(".stderr")
     argv = [sys.executable, "-m", "nexus_tui", "--json", "--profile", paths.name]
     argv += [part for item in session.sets for part in ("--set", item)]
-    environment = {name: value for name, value in os.environ.items() if "PASSPHRASE" not in name}
+    environment = {name: value for name, value in os.environ.items() if not _is_of_this_process(name)}
     environment["NEXUS_HOME"] = str(root)  # a relative one would mean another folder over there
     with os.fdopen(os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stderr:
         child = subprocess.Popen(
@@ -154,6 +104,11 @@ def _spawn(session: Session, paths: ProfilePaths, timeout: float) -> dict[str, A
             break
         text += more
     return _answer(text, child, errors)
+
+
+def _is_of_this_process(name: str) -> bool:
+    """Variables that a daemon must not take over: secrets, and what a supervisor told the process that starts it."""
+    return "PASSPHRASE" in name or name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "JOURNAL_STREAM")
 
 
 def _folder_of_program() -> str:

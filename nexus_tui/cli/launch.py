@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from node.api.errors import UsageError
+from node.api.errors import NoNode, UsageError
 
 if TYPE_CHECKING:
     from nexus_tui.cli.session import Session
@@ -68,18 +68,33 @@ def household_of(paths: ProfilePaths, config: Config) -> Household:
 
         return Contacts(paths.contacts, prefix)
 
+    attached = False
+
     @asynccontextmanager
     async def open_node() -> AsyncIterator[NodeApi]:
-        """The running node, else one in this process, to which commands can attach meanwhile."""
+        """The running node, else one in this process, to which commands can attach meanwhile.
+
+        An app that was attached stays so: while its daemon is started again it must not take the folder from it, and
+        where the owner stopped the daemon no node is to run here by itself.
+        """
+        nonlocal attached
         from nexus_tui.cli.connection import attach, service_settings
         from nexus_tui.cli.logs import start_logging
         from node.service.opening import open_service
 
         running = await attach(paths)
         if running is not None:
+            attached = True
             async with running as api:
                 yield api
             return
+        if attached:
+            raise NoNode(
+                "node_gone",
+                "The node that this app was attached to does not run any more.",
+                "When it is started again (nexus node start), the app goes on by itself. To run it inside the app "
+                "instead, leave it and open it again.",
+            )
         start_logging(paths.log, config, also_stderr=False)
         async with open_service(paths, service_settings(config)) as service:
             yield service.node

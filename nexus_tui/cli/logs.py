@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _TAIL_BYTES = 1 << 20
 _LOOK_EVERY_S = 0.3
+_SYSLOG = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 
 
 class _PrivateFile(RotatingFileHandler):
@@ -25,6 +26,27 @@ class _PrivateFile(RotatingFileHandler):
         stream = super()._open()
         os.fchmod(stream.fileno(), 0o600)
         return stream
+
+
+class _ForJournal(logging.Formatter):
+    """For systemd's journal, which has its own clock: every line begins with its level (sd-daemon(3))."""
+
+    def __init__(self) -> None:
+        super().__init__("%(name)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        level = next((number for least, number in _SYSLOG if record.levelno >= least), 7)
+        return "\n".join(f"<{level}>{line}" for line in super().format(record).splitlines())
+
+
+def _goes_to_journal() -> bool:
+    """Whether stderr is the journal's stream (systemd.exec(5), JOURNAL_STREAM)."""
+    device, _, inode = os.environ.get("JOURNAL_STREAM", "").partition(":")
+    try:
+        found = os.fstat(2)
+    except OSError:
+        return False
+    return (device, inode) == (str(found.st_dev), str(found.st_ino))
 
 
 def start_logging(path: Path, config: Config, also_stderr: bool) -> None:
@@ -47,10 +69,10 @@ def start_logging(path: Path, config: Config, also_stderr: bool) -> None:
     except OSError as error:
         raise folder_error(error, path.parent) from None
     handlers: list[logging.Handler] = [to_file]
+    to_file.setFormatter(form)
     if also_stderr:
         handlers.append(logging.StreamHandler())
-    for handler in handlers:
-        handler.setFormatter(form)
+        handlers[-1].setFormatter(_ForJournal() if _goes_to_journal() else form)
     logging.basicConfig(level=config.text("node.log_level").upper(), handlers=handlers, force=True)
     logging.raiseExceptions = False  # a full disk must not fill stderr
 

@@ -131,6 +131,7 @@ def test_a_signal_ends_the_node_clean(nexus: Run, solo: Path, number: int, statu
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # nohup leaves it ignored
     )
     assert child.stdout is not None
     assert json.loads(child.stdout.readline())["pid"] == child.pid

@@ -1,0 +1,124 @@
+"""The node in the foreground: signals, the supervisor, and the first and the last word.
+
+A signal that was ignored when the process began stays ignored: `nohup` and shells that start things in the background
+ask for that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from typing import TYPE_CHECKING
+
+from nexus_tui.cli.output import note
+
+if TYPE_CHECKING:
+    from nexus_tui.cli.session import Session
+    from node.profile.paths import ProfilePaths
+    from node.service.opening import Service
+    from node.service.supervisor import Supervisor
+
+_log = logging.getLogger("nexus.run")
+
+
+class _Stop:
+    """Asked for by a signal: of a node that starts, by giving that up; of one that runs, by ending it in order."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.ready = False
+        self.interrupted = False
+        self._work: asyncio.Task[None] | None = None
+
+    def listen(self, work: asyncio.Task[None]) -> None:
+        """Take signals from now on; `work` is what runs the node."""
+        self._work = work
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                loop.add_signal_handler(number, self._signalled, number)
+
+    def _signalled(self, number: int) -> None:
+        if number == signal.SIGINT and self.interrupted:
+            _log.warning("interrupted twice: the process ends at once; the next start finds all that was accepted")
+            os._exit(130)
+        self.interrupted = self.interrupted or number == signal.SIGINT
+        if self._work is not None and not self.asked.is_set() and not self.ready:
+            self._work.cancel()
+        self.asked.set()
+
+
+async def run_node(session: Session, paths: ProfilePaths) -> bool:
+    """Run until asked to stop; True when it was Ctrl-C."""
+    from node.service.supervisor import Supervisor
+
+    stop = _Stop()
+    task = asyncio.create_task(_serve(session, paths, Supervisor(), stop), name="node")
+    stop.listen(task)
+    try:
+        await asyncio.wait((task,))
+    finally:
+        task.cancel()
+    if task.cancelled():
+        _log.info("stopped while starting; nothing is lost")
+        if not session.json:
+            note("The node was stopped while it started; nothing is lost.")
+    else:
+        task.result()
+        if not session.json:
+            note("The node has stopped; everything is written.")
+    return stop.interrupted
+
+
+async def _serve(session: Session, paths: ProfilePaths, supervisor: Supervisor, stop: _Stop) -> None:
+    from nexus_tui.cli.connection import service_settings
+    from node.service.opening import open_service
+
+    supervisor.tell("STATUS=starting")
+    async with open_service(paths, service_settings(session.config)) as service:
+        stop.ready = True
+        await _greet(session, paths, service, supervisor)
+        waits = [
+            asyncio.create_task(stop.asked.wait()),
+            asyncio.create_task(service.node.stop_requested.wait()),
+        ]
+        alive = asyncio.create_task(supervisor.live(lambda: _state(service)))
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (*waits, alive):
+                task.cancel()
+        supervisor.tell("STOPPING=1", "STATUS=stopping")
+        _log.info("stopping")
+    _log.info("stopped; everything is written")
+
+
+async def _greet(session: Session, paths: ProfilePaths, service: Service, supervisor: Supervisor) -> None:
+    """Say that the node is ready: to the log, to the supervisor, to whoever started it."""
+    status = await service.node.status()
+    _log.info("ready: %s, block %d, process %d", status.mode, status.height, os.getpid())
+    session.done(
+        {
+            "running": True,
+            "profile": paths.name,
+            "pid": os.getpid(),
+            "socket": str(paths.socket),
+            "mode": status.mode,
+            "height": status.height,
+            "report": list(service.report),
+        },
+        [
+            *service.report,
+            f"The node of {paths.name!r} runs ({status.mode}, block {status.height}); Ctrl-C stops it.",
+        ],
+    )
+    supervisor.tell("READY=1", f"STATUS={_state(service)}")
+
+
+def _state(service: Service) -> str:
+    """One line on the node, as `systemctl status` shows it."""
+    node = service.node
+    peers = f", {len(node.links.peers)} peers" if node.links is not None else ""
+    return f"block {node.engine.tip.height}, final {node.retention.final_height}{peers}"
