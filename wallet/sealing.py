@@ -21,22 +21,26 @@ from node.encoding.message import (
     MessageError,
     MessageHeader,
     Recipient,
+    delivered_key,
     envelope_hash,
+    lock_of,
     quanta_of,
 )
 from wallet import suites
 from wallet.secret import Secret
 
-_KEY, _COMMITMENT = 32, 32
+_KEY, _COMMITMENT, _READ = 32, 32, 32
 _TAG = 16  # of GCM
 _INFO = b"nexus/wrap"
 
 
 class Sealed(NamedTuple):
-    """What leaves the device: the header for all to see, and the envelope for its recipients."""
+    """The header for all to see, the envelope for its recipients, and, for the sender alone, what each of them will
+    show when he has read it."""
 
     header: MessageHeader
     envelope: bytes
+    read_keys: tuple[bytes, ...]
 
     @property
     def commitment(self) -> bytes:
@@ -45,10 +49,19 @@ class Sealed(NamedTuple):
 
 
 class To(NamedTuple):
-    """A recipient with the public key out of his bundle."""
+    """A recipient: a tag that he knows again, and a kind of KEM with its public key out of his bundle."""
 
-    recipient: Recipient
+    tag: bytes
+    kem: int
+    bundle: int
     public_key: bytes
+
+
+class Opened(NamedTuple):
+    """What a recipient gets: the content, and what he shows once he has read it (`node.encoding.message`)."""
+
+    content: bytes
+    read_key: bytes
 
 
 def seal(
@@ -69,21 +82,25 @@ def seal(
 
     session = Secret(os.urandom(_KEY))
     commitment = _key_commitment(session)
+    read_keys = [os.urandom(_READ) for _ in recipients]
     fields = MessageHeader(
         orbit,
         wavelength,
         quanta_of(len(content), len(recipients)),
         commitment,
-        tuple(to.recipient for to in recipients),
+        tuple(
+            Recipient(to.tag, to.kem, to.bundle, lock_of(delivered_key(read_key)))
+            for to, read_key in zip(recipients, read_keys, strict=True)
+        ),
         parents,
     )
     header = MessageHeader.from_value(fields.value())  # as everybody will read it
     bound = header.bound_hash(genesis, sender)
     wraps = []
-    for to in recipients:
+    for to, read_key in zip(recipients, read_keys, strict=True):
         try:
-            key = suites.public_key(to.recipient.kem, to.public_key)
-            wraps.append(suites.suite(to.recipient.kem).encrypt(session.reveal() + commitment, key, _INFO + bound))
+            key = suites.public_key(to.kem, to.public_key)
+            wraps.append(suites.suite(to.kem).encrypt(session.reveal() + commitment + read_key, key, _INFO + bound))
         except ValueError as error:
             raise MessageError("bad_key", f"A recipient's key cannot be used: {error}") from None
     padded = (len(content).to_bytes(LENGTH_SIZE) + content).ljust(header.content_size, b"\0")
@@ -94,19 +111,27 @@ def seal(
         cipher.encrypt(_nonce(index, index == last), padded[index * CHUNK : (index + 1) * CHUNK], bound)
         for index in range(last + 1)
     )
-    return Sealed(header, pack((tuple(wraps), sealed)))
+    return Sealed(header, pack((tuple(wraps), sealed)), tuple(read_keys))
 
 
-def unseal(sealed: Sealed, place: int, secret: Secret, *, commitment: bytes, genesis: bytes, sender: bytes) -> bytes:
+def unseal(
+    header: MessageHeader,
+    envelope: bytes,
+    place: int,
+    secret: Secret,
+    *,
+    commitment: bytes,
+    genesis: bytes,
+    sender: bytes,
+) -> Opened:
     """The content, for the recipient at `place` of the header, whose private key `secret` is of the kind named there.
 
     `commitment` is the one in the signed transaction, `sender` whose transaction it is. Raises MessageError, and gives
-    no part of the content then: other_envelope, bad_form, wrong_key, key_differs, damaged.
+    no part of the content then: other_envelope, bad_form, wrong_key, key_differs, false_lock, damaged.
     """
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    header, envelope = sealed
     if len(envelope) != header.envelope_size or envelope_hash(envelope) != commitment:
         raise MessageError("other_envelope", "The envelope is not the one that was paid for.")
     wraps, content = _parts(envelope, header)
@@ -116,9 +141,11 @@ def unseal(sealed: Sealed, place: int, secret: Secret, *, commitment: bytes, gen
         opened = suites.suite(kem).decrypt(wraps[place], suites.private_key(kem, secret), _INFO + bound)
     except (InvalidTag, ValueError):
         raise MessageError("wrong_key", "The message is not sealed for this key, or was changed.") from None
-    session = Secret(opened[:_KEY])
-    if len(opened) != _KEY + _COMMITMENT or not opened[_KEY:] == _key_commitment(session) == header.key_commitment:
+    session, found, read_key = Secret(opened[:_KEY]), opened[_KEY:-_READ], opened[-_READ:]
+    if not found == _key_commitment(session) == header.key_commitment:
         raise MessageError("key_differs", "The key inside is not the header's: not everybody would read the same.")
+    if lock_of(delivered_key(read_key)) != header.recipients[place].lock:
+        raise MessageError("false_lock", "The message could not be acknowledged: its lock is none.")
     cipher = AESGCM(session.reveal())
     session.wipe()
     size = CHUNK + _TAG
@@ -130,7 +157,7 @@ def unseal(sealed: Sealed, place: int, secret: Secret, *, commitment: bytes, gen
         )
     except InvalidTag:
         raise MessageError("damaged", "The message was changed on its way.") from None
-    return _unpadded(padded)
+    return Opened(_unpadded(padded), read_key)
 
 
 def _parts(envelope: bytes, header: MessageHeader) -> tuple[tuple[bytes, ...], bytes]:
@@ -141,7 +168,7 @@ def _parts(envelope: bytes, header: MessageHeader) -> tuple[tuple[bytes, ...], b
     if type(value) is not tuple or tuple(map(type, value)) != (tuple, bytes):
         raise MessageError("bad_form", "The envelope is none: it does not hold wraps and a content.")
     wraps, content = cast("tuple[tuple[Value, ...], bytes]", value)
-    sizes = [ENCAPSULATED[item.kem] + _KEY + _COMMITMENT + _TAG for item in header.recipients]
+    sizes = [ENCAPSULATED[item.kem] + _KEY + _COMMITMENT + _READ + _TAG for item in header.recipients]
     if any(type(wrap) is not bytes for wrap in wraps) or [len(cast(bytes, wrap)) for wrap in wraps] != sizes:
         raise MessageError("bad_form", "The envelope does not hold one wrap for each recipient.")
     return cast("tuple[bytes, ...]", wraps), content

@@ -3,6 +3,9 @@
 The envelope, which only its recipients can open (`wallet.sealing`), travels beside the block by its hash. Its length
 follows from the header alone, so that nobody declares a short message and sends a long one: the price goes by quanta
 of 256 bytes, and validity never looks at an envelope.
+
+A receipt is a preimage. The wrap of each recipient holds 32 random bytes; shown, they say *read*, and their hash says
+*delivered*; the hash of that is the recipient's lock in the header.
 """
 
 from __future__ import annotations
@@ -17,12 +20,14 @@ MAX_ENVELOPE = 64 << 10
 MAX_RECIPIENTS = 32
 MAX_PARENTS = 4
 TAG_SIZE = 16
+LOCK_SIZE = 16
+"""128 bits against a second preimage."""
 LENGTH_SIZE = 4
 """The padded content begins with its length."""
 CHUNK = 16 << 10
 """Content sealed at a time."""
 _GCM = 16
-_WRAPPED = 64  # session key and its commitment
+_WRAPPED = 96  # session key, its commitment, and what the recipient acknowledges with
 
 P256, P384, P521, MLKEM768_X25519, MLKEM1024_P384 = 1, 2, 3, 4, 5
 """Kinds of KEM, as headers and bundles name them."""
@@ -39,11 +44,13 @@ class MessageError(ValueError):
 
 
 class Recipient(NamedTuple):
-    """For whom a wrap is: a tag that he knows again, the kind of KEM, and the version of his bundle."""
+    """For whom a wrap is: a tag that he knows again, the kind of KEM, the version of his bundle, and the lock that
+    only he and the sender can open."""
 
     tag: bytes
     kem: int
     bundle: int
+    lock: bytes
 
 
 class MessageHeader(NamedTuple):
@@ -110,17 +117,28 @@ def quanta_of(content: int, recipients: int) -> int:
     return -(-(content + LENGTH_SIZE) // QUANTUM) + recipients - 1
 
 
+def delivered_key(read_key: bytes) -> bytes:
+    """What says that a message was delivered; what it comes from says that it was read."""
+    return tagged_hash(b"nexus/delivered", read_key)
+
+
+def lock_of(delivered: bytes) -> bytes:
+    """The lock that a receipt opens. Relays check it without learning anything: only whoever opened the envelope, and
+    its sender, can know what opens it; so the sender can rely on a receipt and prove nothing by it."""
+    return tagged_hash(b"nexus/receipt", delivered, size=LOCK_SIZE)
+
+
 def envelope_hash(envelope: bytes) -> bytes:
     """The commitment to an envelope: what its transaction names, and later messages as their parent."""
     return tagged_hash(b"nexus/envelope", envelope)
 
 
 def _recipient(row: Value) -> Recipient:
-    if type(row) is not tuple or tuple(map(type, row)) != (bytes, int, int):
-        raise _form("a recipient is a tag, a kind of key and a version")
-    found = Recipient._make(cast("tuple[bytes, int, int]", row))
-    if len(found.tag) != TAG_SIZE:
-        raise _form(f"a recipient's tag has {TAG_SIZE} bytes")
+    if type(row) is not tuple or tuple(map(type, row)) != (bytes, int, int, bytes):
+        raise _form("a recipient is a tag, a kind of key, a version and a lock")
+    found = Recipient._make(cast("tuple[bytes, int, int, bytes]", row))
+    if len(found.tag) != TAG_SIZE or len(found.lock) != LOCK_SIZE:
+        raise _form(f"a recipient's tag has {TAG_SIZE} bytes, his lock {LOCK_SIZE}")
     if found.kem not in ENCAPSULATED:
         raise MessageError("unknown_suite", f"Keys of kind {found.kem} are not known here; is this program too old?")
     return found

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from node.encoding.canonical import decode
-from node.encoding.message import ENCAPSULATED, P256, P384, P521, Recipient
+from node.encoding.message import ENCAPSULATED, P256, P384, P521
 from wallet import suites
 from wallet.sealing import To, seal
 from wallet.secret import Secret
@@ -105,7 +105,7 @@ def test_the_library_seals_as_the_rfc_says(kem: int) -> None:
 def test_a_receiver_of_the_rfc_opens_what_the_wallet_sealed() -> None:
     """Nothing is needed but the RFC and section 9 of the protocol: the whole way with none of the wallet's code."""
     secret, public = suites.generate(P521)
-    to = To(Recipient(bytes(16), P521, 1), public)
+    to = To(bytes(16), P521, 1, public)
     sealed = seal(b"hello", [to], genesis=bytes(32), sender=bytes(21), orbit=0, wavelength=600_000)
     (wrap,), content = cast("tuple[tuple[bytes], bytes]", decode(sealed.envelope))
     bound = sealed.header.bound_hash(bytes(32), bytes(21))

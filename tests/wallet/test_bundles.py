@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from node.encoding.address import Address
 from node.encoding.bundle import MAX_SECONDS, Bundle, BundleError, SignedBundle
 from node.encoding.canonical import encode
-from node.encoding.message import P256, P384, Recipient
+from node.encoding.message import P256, P384
 from wallet import suites
 from wallet.bundles import GOOD_FOR, check_bundle, follow, make_bundle
 from wallet.sealing import To, seal, unseal
@@ -37,10 +37,10 @@ def test_a_bundle_offers_every_level_and_opens_what_was_sealed_with_it() -> None
     assert kem == suites.STRONGEST[0]
     public = signed.bundle.key(kem)
     assert public is not None
-    to = To(Recipient(bytes(16), kem, signed.bundle.version), public)
+    to = To(bytes(16), kem, signed.bundle.version, public)
     names: dict[str, Any] = {"genesis": GENESIS, "sender": OTHER.address.raw}
     sealed = seal(b"hello", [to], orbit=0, wavelength=500_000, **names)
-    assert unseal(sealed, 0, MADE.secrets[kem], commitment=sealed.commitment, **names) == b"hello"
+    assert unseal(*sealed[:2], 0, MADE.secrets[kem], commitment=sealed.commitment, **names).content == b"hello"
 
 
 def test_keys_are_fresh_each_time() -> None:

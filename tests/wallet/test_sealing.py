@@ -23,10 +23,12 @@ from node.encoding.message import (
     MessageError,
     MessageHeader,
     Recipient,
+    delivered_key,
     envelope_hash,
+    lock_of,
 )
 from wallet import suites
-from wallet.sealing import Sealed, To, seal, unseal
+from wallet.sealing import Opened, Sealed, To, seal, unseal
 from wallet.secret import Secret
 
 GENESIS, SENDER, MALLORY = b"g" * 32, b"\0" + b"s" * 20, b"\0" + b"m" * 20
@@ -34,17 +36,28 @@ KEYS = {kem: suites.generate(kem) for kem in sorted(suites.available())}
 
 
 def to(kem: int, number: int = 1) -> To:
-    return To(Recipient(number.to_bytes(16), kem, number), KEYS[kem][1])
+    return To(number.to_bytes(16), kem, number, KEYS[kem][1])
 
 
 def sealed_for(*recipients: To, content: bytes = b"hello") -> Sealed:
     return seal(content, recipients, genesis=GENESIS, sender=SENDER, orbit=0, wavelength=600_000)
 
 
-def opened(sealed: Sealed, place: int = 0, **other: bytes) -> bytes:
-    kem = sealed.header.recipients[place].kem
+def with_key(sealed: Sealed, place: int, secret: Secret, **other: bytes) -> Opened:
     names = {"commitment": sealed.commitment, "genesis": GENESIS, "sender": SENDER} | other
-    return unseal(sealed, place, KEYS[kem][0], **names)
+    return unseal(sealed.header, sealed.envelope, place, secret, **names)
+
+
+def opened(sealed: Sealed, place: int = 0, **other: bytes) -> bytes:
+    return with_key(sealed, place, KEYS[sealed.header.recipients[place].kem][0], **other).content
+
+
+def changed(sealed: Sealed, envelope: bytes) -> Sealed:
+    return sealed._replace(envelope=envelope)
+
+
+def wrapped(secret: bytes, to: To, bound: bytes) -> bytes:
+    return suites.suite(to.kem).encrypt(secret, suites.public_key(to.kem, to.public_key), b"nexus/wrap" + bound)
 
 
 def refused(sealed: Sealed, place: int = 0, **other: bytes) -> str:
@@ -90,7 +103,7 @@ def test_keys_are_what_the_raw_forms_say(kem: int) -> None:
 def test_a_public_key_that_is_none_is_refused_before_anything_is_sealed(kem: int) -> None:
     for public in (b"", b"\xff" * PUBLIC_SIZES[kem], KEYS[kem][1] + b"\0"):
         with pytest.raises(MessageError) as error:
-            sealed_for(To(Recipient(bytes(16), kem, 1), public))
+            sealed_for(to(kem)._replace(public_key=public))
         assert error.value.code == "bad_key"
 
 
@@ -101,15 +114,15 @@ def test_one_content_for_many_at_the_price_of_a_quantum_each() -> None:
     assert all(opened(together, place) == b"hello" for place in range(len(recipients)))
     small, large = KEYS[P256][0], KEYS[MLKEM1024_P384][0]
     with pytest.raises(MessageError, match="not sealed for this key"):
-        unseal(together, len(recipients) - 1, small, commitment=together.commitment, genesis=GENESIS, sender=SENDER)
+        with_key(together, len(recipients) - 1, small)
     with pytest.raises(MessageError, match="not sealed for this key"):
-        unseal(together, 0, large, commitment=together.commitment, genesis=GENESIS, sender=SENDER)
+        with_key(together, 0, large)
 
 
 def test_another_key_of_the_same_kind_opens_nothing() -> None:
     sealed = sealed_for(to(P256))
     with pytest.raises(MessageError) as error:
-        unseal(sealed, 0, suites.generate(P256)[0], commitment=sealed.commitment, genesis=GENESIS, sender=SENDER)
+        with_key(sealed, 0, suites.generate(P256)[0])
     assert error.value.code == "wrong_key"
 
 
@@ -118,13 +131,13 @@ def test_no_byte_of_an_envelope_can_be_changed(kem: int) -> None:
     """Even where the liar may say what the commitment is."""
     sealed = sealed_for(to(kem))
     for place in range(len(sealed.envelope)):
-        changed = bytearray(sealed.envelope)
-        changed[place] ^= 1 + place % 255
-        other = Sealed(sealed.header, bytes(changed))
+        envelope = bytearray(sealed.envelope)
+        envelope[place] ^= 1 + place % 255
+        other = changed(sealed, bytes(envelope))
         assert refused(other, commitment=sealed.commitment) == "other_envelope"
         assert refused(other) in ("bad_form", "wrong_key", "damaged")
-    assert refused(Sealed(sealed.header, sealed.envelope + b"\0")) == "other_envelope"
-    assert refused(Sealed(sealed.header, b"")) == "other_envelope"
+    assert refused(changed(sealed, sealed.envelope + b"\0")) == "other_envelope"
+    assert refused(changed(sealed, b"")) == "other_envelope"
 
 
 def test_an_envelope_is_bound_to_header_sender_and_network() -> None:
@@ -134,13 +147,14 @@ def test_an_envelope_is_bound_to_header_sender_and_network() -> None:
         {"orbit": 1},
         {"wavelength": 600_001},
         {"key_commitment": bytes(32)},
-        {"recipients": (Recipient(bytes(16), P256, 1),)},
+        {"recipients": (header.recipients[0]._replace(tag=bytes(16)),)},
         {"recipients": (header.recipients[0]._replace(bundle=9),)},
+        {"recipients": (header.recipients[0]._replace(lock=bytes(16)),)},
         {"parents": (bytes(32),)},
     )
     for change in changes:
-        assert refused(Sealed(header._replace(**change), sealed.envelope)) == "wrong_key"  # type: ignore[arg-type]
-    assert refused(Sealed(header._replace(quanta=2), sealed.envelope)) == "other_envelope"
+        assert refused(sealed._replace(header=header._replace(**change))) == "wrong_key"  # type: ignore[arg-type]
+    assert refused(sealed._replace(header=header._replace(quanta=2))) == "other_envelope"
     assert refused(sealed, sender=MALLORY) == "wrong_key"
     assert refused(sealed, genesis=bytes(32)) == "wrong_key"
 
@@ -151,7 +165,7 @@ def test_chunks_cannot_change_places_or_be_repeated() -> None:
     size = CHUNK + 16
     one, two = content[:size], content[size:]
     for chunks in (two + one, one + one, two + two):
-        assert refused(Sealed(sealed.header, encode((wraps, chunks)))) == "damaged"
+        assert refused(changed(sealed, encode((wraps, chunks)))) == "damaged"
 
 
 def test_one_envelope_cannot_say_two_things() -> None:
@@ -160,14 +174,33 @@ def test_one_envelope_cannot_say_two_things() -> None:
     sealed = sealed_for(first, second)
     wraps, content = parts(sealed)
     bound = sealed.header.bound_hash(GENESIS, SENDER)
-    key = os.urandom(32)
+    key, read_key = os.urandom(32), sealed.read_keys[1]
     for commitment in (tagged_hash(b"nexus/session", key), sealed.header.key_commitment):
-        wrap = suites.suite(P256).encrypt(
-            key + commitment, suites.public_key(P256, second.public_key), b"nexus/wrap" + bound
-        )
-        forged = Sealed(sealed.header, encode(((wraps[0], wrap), content)))
+        forged = changed(sealed, encode(((wraps[0], wrapped(key + commitment + read_key, second, bound)), content)))
         assert opened(forged, 0) == b"hello"
         assert refused(forged, 1) == "key_differs"
+
+
+def test_a_receipt_is_known_to_sender_and_recipient_alone() -> None:
+    first, second = to(P256, 1), to(P256, 2)
+    sealed = sealed_for(first, second)
+    for place in (0, 1):
+        read_key = with_key(sealed, place, KEYS[P256][0]).read_key
+        assert read_key == sealed.read_keys[place]
+        assert lock_of(delivered_key(read_key)) == sealed.header.recipients[place].lock
+    assert sealed.read_keys[0] != sealed.read_keys[1], "one recipient cannot acknowledge for another"
+
+
+def test_a_message_that_could_not_be_acknowledged_is_refused() -> None:
+    """Else a liar could send what its recipient reads and can never prove to have got."""
+    first = to(P256)
+    key, read_key = os.urandom(32), os.urandom(32)
+    commitment = tagged_hash(b"nexus/session", key)
+    header = MessageHeader(0, 600_000, 1, commitment, (Recipient(first.tag, P256, 1, bytes(16)),), ())
+    bound = header.bound_hash(GENESIS, SENDER)
+    content = AESGCM(key).encrypt(bytes(11) + b"\1", bytes(256), bound)
+    envelope = encode(((wrapped(key + commitment + read_key, first, bound),), content))
+    assert refused(Sealed(header, envelope, ())) == "false_lock"
 
 
 def test_padding_is_checked() -> None:
@@ -175,18 +208,18 @@ def test_padding_is_checked() -> None:
     first = to(P256)
     key = os.urandom(32)
     commitment = tagged_hash(b"nexus/session", key)
-    header = MessageHeader(0, 600_000, 2, commitment, (first.recipient,), ())
+    read_key = os.urandom(32)
+    recipient = Recipient(first.tag, P256, 1, lock_of(delivered_key(read_key)))
+    header = MessageHeader(0, 600_000, 2, commitment, (recipient,), ())
     bound = header.bound_hash(GENESIS, SENDER)
-    wrap = suites.suite(P256).encrypt(
-        key + commitment, suites.public_key(P256, first.public_key), b"nexus/wrap" + bound
-    )
+    wrap = wrapped(key + commitment + read_key, first, bound)
     for size, rest in ((5, b"hello"), (508, b"hello" + b"x" * 503 + b"y"), (505, b"hello"), (9_999, b""), (0, b"")):
         padded = (size.to_bytes(4) + rest).ljust(512, b"\0")[:512]
         envelope = encode(((wrap,), AESGCM(key).encrypt(bytes(11) + b"\1", padded, bound)))
         if size in (508, 505):
-            assert len(opened(Sealed(header, envelope))) == size
+            assert len(opened(Sealed(header, envelope, ()))) == size
         else:
-            assert refused(Sealed(header, envelope)) == "bad_form"
+            assert refused(Sealed(header, envelope, ())) == "bad_form"
 
 
 @pytest.mark.parametrize(
@@ -197,17 +230,19 @@ def test_padding_is_checked() -> None:
         ({"quanta": 256}, "too_large"),
         ({"key_commitment": b"short"}, "bad_form"),
         ({"recipients": ()}, "bad_form"),
-        ({"recipients": ((bytes(16), P256, 1),) * 2}, "bad_form"),
-        ({"recipients": tuple((bytes([i]) * 16, P256, 1) for i in range(MAX_RECIPIENTS + 1))}, "bad_form"),
-        ({"recipients": ((bytes(16), 99, 1),)}, "unknown_suite"),
-        ({"recipients": ((bytes(15), P256, 1),)}, "bad_form"),
+        ({"recipients": ((bytes(16), P256, 1, bytes(16)),) * 2}, "bad_form"),
+        ({"recipients": tuple((bytes([i]) * 16, P256, 1, bytes(16)) for i in range(MAX_RECIPIENTS + 1))}, "bad_form"),
+        ({"recipients": ((bytes(16), 99, 1, bytes(16)),)}, "unknown_suite"),
+        ({"recipients": ((bytes(15), P256, 1, bytes(16)),)}, "bad_form"),
+        ({"recipients": ((bytes(16), P256, 1, bytes(15)),)}, "bad_form"),
+        ({"recipients": ((bytes(16), P256, 1),)}, "bad_form"),
         ({"parents": (bytes(32), bytes(32))}, "bad_form"),
         ({"parents": tuple(bytes([i]) * 32 for i in range(5))}, "bad_form"),
         ({"parents": (b"",)}, "bad_form"),
     ],
 )
 def test_headers_that_can_never_be_right(change: dict[str, object], code: str) -> None:
-    header = MessageHeader(0, 600_000, 1, bytes(32), (Recipient(bytes(16), P256, 1),), ())
+    header = MessageHeader(0, 600_000, 1, bytes(32), (Recipient(bytes(16), P256, 1, bytes(16)),), ())
     with pytest.raises(MessageError) as error:
         MessageHeader.from_value(header._replace(**change).value())  # type: ignore[arg-type]
     assert error.value.code == code
