@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from node.encoding.address import Address, AddressError
 
 if TYPE_CHECKING:
-    from node.api.records import Status
+    from node.api.records import MeshView, Status
 
 HIDDEN_AMOUNT = "••••"
 
@@ -53,6 +53,17 @@ def finality(status: Status) -> str:
     """Up to which height the chain can no longer change, and how far that is behind."""
     behind = status.height - status.final_height
     return f"{status.final_height:,}, {behind:,} behind" if behind > 0 else f"{status.final_height:,}"
+
+
+def progress(mesh: MeshView) -> str:
+    """How far fetching missed blocks has come, and how long it takes still."""
+    if not mesh.syncing:
+        return "misses nothing it knows of"
+    sync = mesh.sync
+    if sync is None:
+        return "asks for what it missed"
+    left = f", {span(sync.left_ms)} left" if sync.left_ms is not None else ""
+    return f"fetches: {sync.score:,} of {sync.target:,} blocks ({sync.score * 100 // sync.target} %){left}"
 
 
 def size(count: int) -> str:

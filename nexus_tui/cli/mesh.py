@@ -128,6 +128,7 @@ def _ask(session: Session, question: Callable[[NodeApi], Awaitable[Answer]]) -> 
 
 def mesh_document(view: MeshView) -> dict[str, Any]:
     """The node's links."""
+    from nexus_tui.cli.status import sync_document
     from node.encoding.node_id import node_text
 
     return {
@@ -136,6 +137,9 @@ def mesh_document(view: MeshView) -> dict[str, Any]:
         "hosts": list(view.hosts),
         "known": view.known,
         "syncing": view.syncing,
+        "sync": sync_document(view.sync),
+        "bytes_in": view.bytes_in,
+        "bytes_out": view.bytes_out,
         "peers": [peer_document(peer) for peer in view.peers],
         "bans": [{"node": node_text(item.node), "until_ms": item.until_ms} for item in view.bans],
     }
@@ -158,21 +162,21 @@ def peer_document(peer: PeerView) -> dict[str, Any]:
         "behind": peer.behind,
         "faults": peer.faults,
         "score": peer.score,
+        "brought": peer.brought,
+        "region": peer.region or None,
     }
 
 
 def _peer_lines(view: MeshView) -> list[str]:
     from nexus_tui.format import place as where_is
-    from nexus_tui.format import size, span
+    from nexus_tui.format import progress, size, span
     from node.encoding.node_id import node_text
 
     where = " ".join(view.hosts) or "nowhere"
     lines = [f"This node  {node_text(view.node)}"]
     lines.append(f"Listens    port {view.port} at {where}" if view.port else "Listens    nowhere: it only calls others")
     lines.append(f"Knows      {view.known} address{'es' if view.known != 1 else ''}")
-    if view.syncing:
-        lines.append("Fetches what it has missed")
-    lines.append("")
+    lines += [f"Blocks     {progress(view)}", ""]
     if not view.peers:
         return [*lines, "No peer is linked. Invite one: nexus mesh invite; or call one: nexus mesh connect"]
     rows = (

@@ -1,7 +1,7 @@
 """What a command prints: one result on stdout, everything else on stderr (experience.md, "A script").
 
 Text is for people and may change; with `--json` a command prints exactly one document, whose keys are kept. The
-same bytes go to a pipe and to a terminal: no colours, no cursor movements.
+same bytes go to a pipe and to a terminal: no colours, no cursor movements (but for what `watching` keeps in place).
 """
 
 from __future__ import annotations

@@ -369,7 +369,9 @@ class FinalityView:
 @dataclass(frozen=True, slots=True)
 class PeerView:
     """A linked peer. `delay_ms` is that of the last ping, there and back; `behind`: this node still fetches what the
-    peer has. `faults` are points that stand against it, of 100."""
+    peer has. `faults` are points that stand against it, of 100. `brought` counts the fresh blocks that it brought
+    first; `region` is that of most of the last ones, "" where none stands out: whose validator a node is, nobody tells.
+    """
 
     node: bytes  # 32 bytes
     host: str
@@ -383,6 +385,8 @@ class PeerView:
     behind: bool
     faults: int
     score: int  # blue score of its tip when the link was made
+    brought: int
+    region: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,8 +398,37 @@ class BanView:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownView:
+    """A node in the address book. `group` is what is likely to be one operator's or one local network: "local", a
+    domain, or the number of an address's prefix. `told_by` is the node that told of it first, empty for this node's
+    owner or its own finding; whoever tells of a node was linked with it once. `reached_ms` is when a link to it came
+    about last (Unix time), None for never; `failures` are those since."""
+
+    node: bytes
+    host: str
+    port: int
+    group: str
+    told_by: bytes
+    reached_ms: int | None
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class SyncView:
+    """Fetching what was missed: the blue score of the tip here, and the highest that a peer named. `left_ms` is how
+    long the rest takes at the present pace, None where that cannot be told yet."""
+
+    score: int
+    target: int
+    left_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class MeshView:
-    """This node in the mesh. `port` is where it listens, 0 for nowhere; `known` counts the addresses in its book."""
+    """This node in the mesh. `port` is where it listens, 0 for nowhere; `known` counts the addresses in its book, of
+    which `others` are those known best, linked ones too. `bytes_in` and `bytes_out` are those of all links since the
+    start. `sync` is there while blocks are fetched and a peer named more than there are here. `region` is that of this
+    node's own validator, "" without one."""
 
     node: bytes
     port: int
@@ -404,6 +437,11 @@ class MeshView:
     syncing: bool
     peers: tuple[PeerView, ...]
     bans: tuple[BanView, ...]
+    others: tuple[KnownView, ...]
+    sync: SyncView | None
+    bytes_in: int
+    bytes_out: int
+    region: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,8 @@ FRAME_TIMEOUT_S = 10.0
 SEND_TIMEOUT_S = 30.0
 _WRITE_BUFFER = 64 * 1024
 _PROBE_S = 2.0
+_LAST_WORDS_S = 0.5
+"""So long subscribers may take to hear that there is no more, when the node stops."""
 
 log = logging.getLogger(__name__)
 
@@ -83,10 +85,11 @@ class ApiServer:
         self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=MAX_REQUEST + 16, backlog=128)
 
     async def close(self) -> None:
-        """Stop listening, end all connections, remove the socket file."""
+        """Stop listening, end all connections, remove the socket file. Close the subscriptions' source before."""
         if self._server is None:
             return
         self._server.close()
+        await asyncio.gather(*(connection.finish(_LAST_WORDS_S) for connection in self._connections.values()))
         for connection in self._connections.values():
             connection.abort()
         if self._connections:
@@ -143,6 +146,11 @@ class _Connection:
     def abort(self) -> None:
         """Cut the connection; `serve` then ends."""
         self._writer.transport.abort()
+
+    async def finish(self, seconds: float) -> None:
+        """Let the ends of subscriptions be sent, which their owner has closed."""
+        if self._subscriptions:
+            await asyncio.wait(tuple(self._subscriptions.values()), timeout=seconds)
 
     async def dismiss(self, error: NexusError) -> None:
         """Say why the client is not served and close."""

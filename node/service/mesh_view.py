@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from heapq import nlargest
+from typing import TYPE_CHECKING, cast
 
 from node.api.errors import Refused
-from node.api.records import BanView, InvitationView, MeshView, PeerView
-from node.encoding.hosts import Address, is_host
+from node.api.records import BanView, InvitationView, KnownView, MeshView, PeerView, SyncView
+from node.encoding.hosts import Address, is_host, prefix_of
+from node.light.spectrum import VISIBLE
 from node.mesh.discovery import own_addresses
 from node.profile.invitation import MAX_NAME, MAX_NODES, Invitation
 
 if TYPE_CHECKING:
     from node.service.mesh import Mesh
+
+MAX_KNOWN = 96
+"""Nodes of the address book that are shown."""
 
 
 def invitation(mesh: Mesh, host: str | None) -> InvitationView:
@@ -61,6 +66,8 @@ def mesh_view(mesh: Mesh) -> MeshView:
                     behind=known.behind,
                     faults=known.faults,
                     score=hello.score,
+                    brought=mesh.gossip.usefulness.count(number),
+                    region=mesh.gossip.usefulness.region(number),
                 )
             )
     bans = tuple(BanView(node, until) for node, until in sorted(mesh.bans.items()) if until > mesh.clock())
@@ -72,4 +79,40 @@ def mesh_view(mesh: Mesh) -> MeshView:
         syncing=mesh.gossip.machine.syncing,
         peers=tuple(peers),
         bans=bans,
+        others=_known(mesh),
+        sync=_sync(mesh),
+        bytes_in=mesh.traffic.bytes_received,
+        bytes_out=mesh.traffic.bytes_sent,
+        region=_own_region(mesh),
     )
+
+
+def _known(mesh: Mesh) -> tuple[KnownView, ...]:
+    """What the address book knows best: linked nodes first, then those reached last, then those heard of last."""
+    linked = {peer.link.peer for peer in mesh.peers.values()}
+    rows = cast("tuple[tuple[str, int, bytes, bytes, int, int, int], ...]", mesh.book.rows())
+    best = nlargest(MAX_KNOWN, rows, key=lambda row: (row[2] in linked, row[5], row[4]))
+    return tuple(
+        KnownView(node, host, port, prefix_of(host), source, reached or None, failures)
+        for host, port, node, source, _, reached, failures in best
+    )
+
+
+def _sync(mesh: Mesh) -> SyncView | None:
+    """How far fetching has come; None where no peer is known to have more."""
+    machine = mesh.gossip.machine
+    targets = [
+        peer.hello.score
+        for number, peer in mesh.peers.items()
+        if (known := machine.peers.get(number)) is not None and known.behind
+    ]
+    score, target = mesh.node.engine.chain.tip.coloured.score, max(targets, default=0)
+    if not machine.syncing or target <= score:
+        return None
+    return SyncView(score, target, mesh.node.tally.ms_for(target - score))
+
+
+def _own_region(mesh: Mesh) -> str:
+    producer, table = mesh.node.producer, mesh.node.engine.view.table
+    region = None if producer is None else table.regions.get(producer.identity)
+    return "" if region is None else VISIBLE[region].name

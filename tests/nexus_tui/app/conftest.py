@@ -31,6 +31,7 @@ from node.api.records import (
     FinalityView,
     HistoryPage,
     InvitationView,
+    KnownView,
     MeshView,
     NetworkInfo,
     Output,
@@ -82,14 +83,18 @@ def peer(number: int, **changes: Any) -> PeerView:
     """A linked node in good order, but for `changes`."""
     view = PeerView(
         bytes([0x20 + number]) * 32, f"192.168.1.{number}", 9735, bool(number % 2), "nexus/0.1", 11_000_000 * number,
-        12 * number, 1_234_567 * number, 65_432, False, 0, 1_200,
+        12 * number, 1_234_567 * number, 65_432, False, 0, 1_200, 30 * number, "Green" if number % 2 else "",
     )  # fmt: skip
     return replace(view, **changes)
 
 
 def meshed(*peers: PeerView, bans: tuple[BanView, ...] = (), **changes: Any) -> MeshView:
     """This node with such links."""
-    return replace(MeshView(bytes([0x77]) * 32, 9735, ("192.168.1.20",), 14, False, peers, bans), **changes)
+    known = tuple(KnownView(one.node, one.host, one.port, "local", b"", NOW_MS, 0) for one in peers)
+    view = MeshView(
+        bytes([0x77]) * 32, 9735, ("192.168.1.20",), 14, False, peers, bans, known, None, 1_234_567, 65_432, "Blue"
+    )
+    return replace(view, **changes)
 
 
 def block(height: int, region: str = "Green", transactions: int = 1) -> BlockSummary:

@@ -133,3 +133,21 @@ async def test_an_attached_app_does_not_take_the_folder_from_a_daemon(
     async with household.open_node() as api:
         assert (await api.status()).pid != pid
     assert process("node", "stop", "--json").status == 0
+
+
+def test_who_watches_hears_that_the_node_stops(nexus: Run, process: Run, solo: Path) -> None:
+    assert nexus("node", "start", "--json").document["running"] is True
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "nexus_tui", "status", "--watch", "--json"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ,
+    )
+    assert watching.stdout is not None
+    first = json.loads(watching.stdout.readline())
+    assert first["running"] is True
+    assert process("node", "stop", "--json").status == 0
+    out, _ = watching.communicate(timeout=120)
+    assert json.loads(out.splitlines()[-1]) == {"profile": "default", "running": False}
+    assert watching.returncode == 0

@@ -26,6 +26,7 @@ from node.api.records import (
     FinalityView,
     HistoryPage,
     InvitationView,
+    KnownView,
     MeshView,
     NetworkInfo,
     Output,
@@ -34,6 +35,7 @@ from node.api.records import (
     RegionShare,
     Status,
     Submission,
+    SyncView,
     TransactionView,
     ValidatorView,
     VerifyReport,
@@ -58,8 +60,12 @@ DAG_BLOCK = DagBlockSummary(
 EVIDENCE = EvidenceView(
     b"e" * 32, 2, "double_vote", b"c" * 21, True, 8, 3, "voted twice", 60, 3, "open", (b"v", b"h" * 300, b"i")
 )
-LINKED = PeerView(b"p" * 32, "192.0.2.7", 7_400, True, "nexus", 5_000, None, 7, 8, False, 3, 99)
-MESH = MeshView(b"n" * 32, 7_400, ("192.0.2.1",), 12, True, (LINKED,), (BanView(b"b" * 32, 2**41),))
+LINKED = PeerView(b"p" * 32, "192.0.2.7", 7_400, True, "nexus", 5_000, None, 7, 8, False, 3, 99, 5, "Green")
+KNOWN = KnownView(b"k" * 32, "192.0.2.8", 7_400, "local", b"p" * 32, None, 2)
+MESH = MeshView(
+    b"n" * 32, 7_400, ("192.0.2.1",), 12, True, (LINKED,), (BanView(b"b" * 32, 2**41),), (KNOWN,), SyncView(5, 9, None),
+    70, 80, "Blue",
+)  # fmt: skip
 VALIDATOR = ValidatorView(b"c" * 21, "", "Violet", 60, None, 4, True, True)
 
 
