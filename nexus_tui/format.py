@@ -87,6 +87,15 @@ def place(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def reached_at(host: str, port: int, relay: bytes) -> str:
+    """Where a peer is reached: its place, or the relay whose circuit leads to it."""
+    if relay:
+        from node.encoding.node_id import node_text
+
+        return f"via {node_text(relay)[:16]}"
+    return place(host, port)
+
+
 def cut(value: str, width: int) -> str:
     """At most `width` characters, with an ellipsis where something is missing."""
     return value if len(value) <= width else value[: max(width - 1, 0)] + "…"

@@ -136,6 +136,7 @@ def _mesh_settings(config: Config) -> MeshSettings:
         outbound=config.number("mesh.outbound"),
         inbound=config.number("mesh.inbound"),
         discovery=config.flag("mesh.discovery"),
+        relay=config.flag("mesh.relay"),
         proxy=config.text("mesh.proxy").strip() or None,
         interfaces=None if listen == "any" else tuple(host for host in hosts if ":" not in host) or None,
     )

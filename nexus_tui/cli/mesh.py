@@ -56,7 +56,10 @@ def join(
 
 
 def connect(
-    context: typer.Context, place: Annotated[str, typer.Argument(metavar="NODE@HOST:PORT", help="Where the node is.")]
+    context: typer.Context,
+    place: Annotated[
+        str, typer.Argument(metavar="NODE@HOST:PORT", help="Where the node is; or NODE@via:RELAY@HOST:PORT.")
+    ],
 ) -> None:
     """Call a node, and remember it."""
     _introduce(context, place)
@@ -141,6 +144,10 @@ def mesh_document(view: MeshView) -> dict[str, Any]:
         "bytes_in": view.bytes_in,
         "bytes_out": view.bytes_out,
         "peers": [peer_document(peer) for peer in view.peers],
+        "unreachable": view.unreachable,
+        "relays": [node_text(relay) for relay in view.relays],
+        "circuits": view.circuits,
+        "relayed": view.relayed,
         "bans": [{"node": node_text(item.node), "until_ms": item.until_ms} for item in view.bans],
     }
 
@@ -164,25 +171,30 @@ def peer_document(peer: PeerView) -> dict[str, Any]:
         "score": peer.score,
         "brought": peer.brought,
         "region": peer.region or None,
+        "via": node_text(peer.relay) if peer.relay else None,
     }
 
 
 def _peer_lines(view: MeshView) -> list[str]:
-    from nexus_tui.format import place as where_is
-    from nexus_tui.format import progress, size, span
+    from nexus_tui.format import progress, reached_at, size, span
     from node.encoding.node_id import node_text
 
     where = " ".join(view.hosts) or "nowhere"
     lines = [f"This node  {node_text(view.node)}"]
     lines.append(f"Listens    port {view.port} at {where}" if view.port else "Listens    nowhere: it only calls others")
     lines.append(f"Knows      {view.known} address{'es' if view.known != 1 else ''}")
+    if view.unreachable:
+        through = "  ".join(node_text(relay)[:16] for relay in view.relays)
+        lines.append(f"Reached    {f'through {through}' if through else 'by nobody: no relay is linked'}")
+    if view.circuits is not None and (view.circuits or view.relayed):
+        lines.append(f"Relays     {view.circuits} circuits for others, {size(view.relayed)} since the start")
     lines += [f"Blocks     {progress(view)}", ""]
     if not view.peers:
         return [*lines, "No peer is linked. Invite one: nexus mesh invite; or call one: nexus mesh connect"]
     rows = (
         (
             node_text(peer.node)[:16],
-            where_is(foreign(peer.host), peer.port),
+            reached_at(foreign(peer.host), peer.port, peer.relay),
             "in" if peer.inbound else "out",
             "" if peer.delay_ms is None else f"{peer.delay_ms} ms",
             size(peer.bytes_in + peer.bytes_out),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from nexus_tui.format import place, short, size, span
+from nexus_tui.format import reached_at, short, size, span
 from nexus_tui.sanitize import sanitize
 from nexus_tui.widgets.payments import fit
 from node.encoding.node_id import node_text
@@ -43,8 +43,8 @@ def delay(ms: int | None) -> str:
 
 
 def address(peer: PeerView) -> str:
-    """Host and port."""
-    return place(sanitize(peer.host, 80), peer.port)
+    """Host and port, or through whom."""
+    return reached_at(sanitize(peer.host, 80), peer.port, peer.relay)
 
 
 def header(width: int) -> str:

@@ -387,6 +387,7 @@ class PeerView:
     score: int  # blue score of its tip when the link was made
     brought: int
     region: str
+    relay: bytes = b""  # the node whose circuit the link uses; `host` is where that one is
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,7 +429,11 @@ class MeshView:
     """This node in the mesh. `port` is where it listens, 0 for nowhere; `known` counts the addresses in its book, of
     which `others` are those known best, linked ones too. `bytes_in` and `bytes_out` are those of all links since the
     start. `sync` is there while blocks are fetched and a peer named more than there are here. `region` is that of this
-    node's own validator, "" without one."""
+    node's own validator, "" without one.
+
+    `unreachable`: nobody from outside has called it, as far as it knows; others reach it through `relays`. `circuits`
+    are those that it makes for others now, None where it makes none; `relayed` is what they carried since the start.
+    """
 
     node: bytes
     port: int
@@ -442,6 +447,10 @@ class MeshView:
     bytes_in: int
     bytes_out: int
     region: str
+    unreachable: bool = False
+    relays: tuple[bytes, ...] = ()
+    circuits: int | None = None
+    relayed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Where a node listens: a host's name or address, and a port."""
+"""Where a node is reached: at a host's name or address and a port, or through another node that listens there."""
 
 from __future__ import annotations
 
@@ -9,11 +9,20 @@ MAX_HOST = 253
 
 
 class Address(NamedTuple):
-    """Where a node listens, and who it must prove to be (32 bytes; its Ed25519 key)."""
+    """Where a node listens, and who it must prove to be (32 bytes; its Ed25519 key).
+
+    With a `relay` it is that node which listens there, and makes a circuit to `node`.
+    """
 
     host: str
     port: int
     node: bytes
+    relay: bytes = b""
+
+    @property
+    def there(self) -> Address:
+        """The node that listens there."""
+        return Address(self.host, self.port, self.relay or self.node)
 
 
 def is_host(text: str) -> bool:

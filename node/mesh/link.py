@@ -48,7 +48,7 @@ class LinkLimits:
     unheard_s: float = 15.0
     unread: int = 256 << 10
     write_buffer: int = 64 << 10
-    budgets: tuple[int, ...] = (64 << 10, 8 << 20, 2 << 20, 2 << 20)
+    budgets: tuple[int, ...] = (64 << 10, 8 << 20, 2 << 20, 2 << 20, 1 << 20)
 
 
 class LinkError(Exception):
@@ -82,8 +82,9 @@ def _greeting_limit(kind: int) -> int | None:
 class Link(asyncio.Protocol):
     """One link. `peer` is the node's id and `hello` its greeting, both there once the link was handed out.
 
-    `inbound` says who opened it, `host` and `port` where the peer is; `bytes_in` and `bytes_out` count frames, without
-    what TLS adds. Use it from the loop's thread only.
+    `inbound` says who opened it, `host` and `port` where the peer is. With a `relay` (its node id) the link runs over a
+    circuit, and `host` is where the relay is. `bytes_in` and `bytes_out` count frames, without what TLS adds. Use it
+    from the loop's thread only.
     """
 
     def __init__(
@@ -102,7 +103,7 @@ class Link(asyncio.Protocol):
         self.peer = b""
         self.hello = b""
         self.inbound = inbound
-        self.host, self.port = "", 0
+        self.host, self.port, self.relay = "", 0, b""
         self.bytes_in = self.bytes_out = 0
         self.fault: LinkError | None = None
         """Why the link has ended, or is ending."""
@@ -123,7 +124,9 @@ class Link(asyncio.Protocol):
         self._stall: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
-        return f"Link({self.peer.hex()[:16]} {'from' if self.inbound else 'at'} {self.host} {self.port})"
+        way = "from" if self.inbound else "at"
+        where = f"via {self.relay.hex()[:16]}" if self.relay else f"{self.host} {self.port}"
+        return f"Link({self.peer.hex()[:16]} {way} {where})"
 
     @property
     def open(self) -> bool:
@@ -279,7 +282,8 @@ class Link(asyncio.Protocol):
             self._transport.abort()
             return
         self._transport.set_write_buffer_limits(self._limits.write_buffer)
-        self.host, self.port = (transport.get_extra_info("peername") or ("", 0))[:2]
+        if not self.relay:
+            self.host, self.port = (transport.get_extra_info("peername") or ("", 0))[:2]
         _tune(transport.get_extra_info("socket"), self._limits.unheard_s)
         connection: ssl.SSLObject = transport.get_extra_info("ssl_object")
         try:

@@ -14,7 +14,7 @@ import logging
 import socket
 import ssl
 from asyncio import sslproto
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from node.api.errors import Refused, UsageError
 from node.mesh.admission import Admission, AdmissionLimits
@@ -91,7 +91,7 @@ class Transport:
         if self._closed:
             raise LinkError("closed_here", "The node stops.")
         link = self._new_link(expected, False)
-        try:
+        with _attempt(link, f"{host} port {port}"):
             if self._proxy is not None:
                 connection = await dial_through(self._proxy, host, port, self._limits.proxy_s)
             else:
@@ -99,13 +99,25 @@ class Transport:
                     connection = await _dial(host, port)
             await self._secure(link, connection, server=False)
             await self._greeted(link)
-        except (LinkError, OSError) as error:
-            link.abort("cancelled", "The attempt was given up.")
-            raise _failure(error, host, port) from None
-        except BaseException:
-            link.abort("cancelled", "The attempt was given up.")
-            raise
         return link
+
+    async def connect_over(self, circuit: socket.socket, expected: bytes, relay: bytes, host: str) -> Link:
+        """A link to `expected` over a circuit whose bytes a socket carries, made by `relay` at `host`.
+
+        The socket is the link's, or closed. Raises LinkError.
+        """
+        link = self._new_link(expected, False, relay, host)
+        with _attempt(link, "the other end of a circuit"):
+            await self._secure(link, circuit, server=False)
+            await self._greeted(link)
+        return link
+
+    def take_over(
+        self, circuit: socket.socket, expected: bytes, relay: bytes, host: str, accept: Callable[[Link], None]
+    ) -> bool:
+        """Take a link over a circuit, as `listen` does from outside; whether it may try. It is counted as one from the
+        relay's host, whoever is behind it, and must be `expected`. The socket is the link's, or closed."""
+        return self._admit(circuit, host, lambda: self._new_link(expected, True, relay, host), accept)
 
     async def listen(
         self, hosts: Sequence[str], port: int, accept: Callable[[Link], None], tries: int = PORT_TRIES
@@ -136,8 +148,8 @@ class Transport:
         await asyncio.gather(*(link.close(timeout_s) for link in tuple(self._links)))
         await asyncio.gather(*self._inbound, return_exceptions=True)
 
-    def _new_link(self, expected: bytes | None, inbound: bool) -> Link:
-        return Link(
+    def _new_link(self, expected: bytes | None, inbound: bool, relay: bytes = b"", host: str = "") -> Link:
+        link = Link(
             self._credentials.node,
             expected,
             inbound,
@@ -145,8 +157,10 @@ class Transport:
             self._limit,
             self._limits,
             self._links.discard,
-            self.traffic,
+            None if relay else self.traffic,  # what a circuit carries is counted on the relay's link
         )
+        link.relay, link.host = relay, host
+        return link
 
     async def _secure(self, link: Link, connection: socket.socket, server: bool) -> None:
         """Do the TLS handshake; the connection is the link's then, or closed."""
@@ -205,13 +219,15 @@ class Transport:
                 loop.call_later(_NO_FILES_S, self._listen_again, listener, accept)
                 return
             connection.setblocking(False)
-            self._admit(connection, remote[0], accept)
+            self._admit(connection, remote[0], lambda: self._new_link(None, True), accept)
 
     def _listen_again(self, listener: socket.socket, accept: Callable[[Link], None]) -> None:
         if not self._closed:
             asyncio.get_running_loop().add_reader(listener, self._readable, listener, accept)
 
-    def _admit(self, connection: socket.socket, host: str, accept: Callable[[Link], None]) -> None:
+    def _admit(
+        self, connection: socket.socket, host: str, make: Callable[[], Link], accept: Callable[[Link], None]
+    ) -> bool:
         loop = asyncio.get_running_loop()
         now = loop.time()
         reason = self._admission.enter(host, now)
@@ -222,11 +238,12 @@ class Transport:
             self.refused += 1
             log.debug("refused a connection from %s: %s", host, reason)
             connection.close()
-            return
-        task = loop.create_task(self._take(connection, host, accept))
+            return False
+        task = loop.create_task(self._take(connection, host, make, accept))
         self._beginners[task] = now
         self._inbound.add(task)
         task.add_done_callback(self._inbound.discard)
+        return True
 
     def _make_room(self, now: float) -> bool:
         task, since = next(iter(self._beginners.items()))
@@ -236,11 +253,13 @@ class Transport:
         task.cancel()
         return True
 
-    async def _take(self, connection: socket.socket, host: str, accept: Callable[[Link], None]) -> None:
+    async def _take(
+        self, connection: socket.socket, host: str, make: Callable[[], Link], accept: Callable[[Link], None]
+    ) -> None:
         """One inbound link from TLS to its end."""
         task = asyncio.current_task()
         assert task is not None
-        link = self._new_link(None, True)
+        link = make()
         try:
             await self._secure(link, connection, server=True)
             await self._greeted(link)
@@ -276,9 +295,21 @@ async def _dial(host: str, port: int) -> socket.socket:
     raise failure or OSError("the name has no address")
 
 
-def _failure(error: LinkError | OSError, host: str, port: int) -> LinkError:
+@contextlib.contextmanager
+def _attempt(link: Link, place: str) -> Iterator[None]:
+    """Give a link up where it does not come about, and say what went wrong."""
+    try:
+        yield
+    except (LinkError, OSError) as error:
+        link.abort("cancelled", "The attempt was given up.")
+        raise _failure(error, place) from None
+    except BaseException:
+        link.abort("cancelled", "The attempt was given up.")
+        raise
+
+
+def _failure(error: LinkError | OSError, place: str) -> LinkError:
     """What went wrong with an attempt, for people."""
-    place = f"{host} port {port}"
     if isinstance(error, LinkError):
         return error
     if isinstance(error, TimeoutError):

@@ -4,6 +4,9 @@ As text, `nexus://join?genesis=…&node=NODE@HOST:PORT&…`, with everything: th
 final checkpoint and one or more nodes. As a QR code that fits 41 columns, `NEXUS:` and base32 in capital letters (which
 QR codes hold densely): one node, and the first 16 bytes of the genesis hash and of the checkpoint's. Sixteen bytes are
 enough to know them again: whoever wanted another with the same ones had to find a second preimage of 128 bits.
+
+A node that nobody can call names a relay: `node=NODE@via:RELAY@HOST:PORT`. The relay is of the network too, so the QR
+code names the relay alone, as if it had invited.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ MAX_NODES = 8
 MAX_NAME = 64
 PREFIX = 16
 """Bytes of a hash that an invitation must have at least."""
+_VIA = "via:"
 _VERSION = 1
 _CHECK = 4
 
@@ -43,14 +47,14 @@ class Invitation(NamedTuple):
         fields = [("genesis", self.genesis.hex())]
         if self.checkpoint:
             fields.append(("checkpoint", self.checkpoint.hex()))
-        fields += [("node", f"{node_text(node.node)}@{_bracketed(node.host)}:{node.port}") for node in self.nodes]
+        fields += [("node", address_text(node)) for node in self.nodes]
         if self.name:
             fields.append(("name", self.name))
         return f"{SCHEME}://join?" + "&".join(f"{key}={quote(value, safe='@:[]')}" for key, value in fields)
 
     def compact(self) -> str:
         """The short form, for a QR code. Raises Refused where the first node's host is a name too long for it."""
-        node = self.nodes[0]
+        node = self.nodes[0].there
         try:
             host, kind = IPv4Address(node.host).packed, 4
         except ValueError:
@@ -116,13 +120,20 @@ def _hash(text: str, what: str) -> bytes:
     return found
 
 
+def address_text(address: Address) -> str:
+    """NODE@HOST:PORT, or NODE@via:RELAY@HOST:PORT."""
+    via = f"{_VIA}{node_text(address.relay)}@" if address.relay else ""
+    return f"{node_text(address.node)}@{via}{_bracketed(address.host)}:{address.port}"
+
+
 def parse_address(text: str) -> Address:
-    """NODE@HOST:PORT, the node as nxn1… or 64 hexadecimal digits. Raises Refused."""
+    """NODE@HOST:PORT or NODE@via:RELAY@HOST:PORT, nodes as nxn1… or 64 hexadecimal digits. Raises Refused."""
     return _node(text.strip())
 
 
 def _node(text: str) -> Address:
     identity, _, place = text.rpartition("@")
+    identity, through, relay = identity.partition(f"@{_VIA}")
     host, _, port = place.rpartition(":")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
@@ -131,12 +142,16 @@ def _node(text: str) -> Address:
     if not is_host(host) or not (port.isascii() and port.isdecimal() and len(port) < 6 and 0 < int(port) < 1 << 16):
         raise _refusal("one of its nodes is not NODE@HOST:PORT")
     try:
-        node = (
-            parse_node_id(identity) if identity.startswith(PREFIX_OF_NODES) else check_node_id(bytes.fromhex(identity))
-        )
+        found = Address(host, int(port), _id(identity), _id(relay) if through else b"")
     except ValueError:
         raise _refusal("its node's id is none") from None
-    return Address(host, int(port), node)
+    if found.node == found.relay:
+        raise _refusal("one of its nodes is to be its own relay")
+    return found
+
+
+def _id(text: str) -> bytes:
+    return parse_node_id(text) if text.startswith(PREFIX_OF_NODES) else check_node_id(bytes.fromhex(text))
 
 
 def _parse_compact(text: str) -> Invitation:

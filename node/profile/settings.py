@@ -168,6 +168,12 @@ MESH = Section(
         Setting("outbound", 8, "So many links are made to others; 3 or 4 on a phone.", 0, 64),
         Setting("inbound", 64, "So many are taken from others.", 0, 1_000),
         Setting(
+            "relay",
+            True,
+            "Join nodes that cannot be called from outside with each other: their data passes here encrypted, at most "
+            "32 MB a minute. A node that takes no links from outside never does.",
+        ),
+        Setting(
             "discovery",
             True,
             "Look for nodes in the local network, and let them find this one by a random name and the port.",

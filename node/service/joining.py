@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from random import Random
 
 from node.api.errors import NoNode
 from node.encoding.hosts import Address
@@ -17,9 +18,11 @@ from node.mesh.certificate import make_credentials
 from node.mesh.identity import NodeKey
 from node.mesh.link import LinkError
 from node.mesh.protocol import messages
+from node.mesh.protocol.addresses import AddressBook
 from node.mesh.protocol.hello import GUEST, PROTOCOL, Hello
 from node.mesh.protocol.limits import GUEST_MS, LIMITS, size_of
 from node.mesh.protocol.messages import AskGenesis, Bye, GenesisFile, WireError
+from node.mesh.protocol.routes import Routes
 from node.mesh.transport import Transport
 from node.profile.invitation import Invitation, parse_invitation
 from node.profile.paths import ProfilePaths
@@ -37,24 +40,23 @@ async def join_network(paths: ProfilePaths, invitation: Invitation) -> Genesis:
     """
     genesis = await _fetch(invitation)
     now = system_clock()
-    rows = tuple((*address, b"", now, 0, 0) for address in _one_each(invitation.nodes))
-    PeerFile(paths.peers).save(0, rows, {})
+    book, routes = AddressBook(b"", Random()), Routes(b"", Random())
+    for address in reversed(invitation.nodes):  # of two of one node the first counts
+        book.add(address.there, b"", now)
+        routes.add(address, b"", now)
+    PeerFile(paths.peers).save(0, book.rows(), {}, routes.rows())
     write_genesis(paths, genesis)
     return genesis
 
 
-def _one_each(nodes: tuple[Address, ...]) -> list[Address]:
-    return list({address.node: address for address in reversed(nodes)}.values())
-
-
 async def _fetch(invitation: Invitation) -> Genesis:
-    """Ask the nodes one after the other."""
+    """Ask the nodes one after the other; a relay, which is of the network too, instead of who is behind it."""
     # A key of the moment: who only asks need not be known again.
     key = NodeKey(os.urandom(32))
     transport = Transport(make_credentials(key), lambda: _greeting(invitation).encoded(), size_of)
     reasons: list[str] = []
     try:
-        for address in invitation.nodes:
+        for address in dict.fromkeys(node.there for node in invitation.nodes):
             try:
                 async with asyncio.timeout(GUEST_MS / 1000):
                     return await _ask(transport, address, invitation)

@@ -27,7 +27,7 @@ from node.mesh.protocol import hello as greetings
 from node.mesh.protocol import messages
 from node.mesh.protocol.addresses import AddressBook
 from node.mesh.protocol.effects import Close, Heard, Send
-from node.mesh.protocol.hello import GUEST, RELAY, Hello
+from node.mesh.protocol.hello import CIRCUITS, GUEST, RELAY, Hello
 from node.mesh.protocol.limits import BAN_MS, GUEST_MS, LIMITS, sizes_in
 from node.mesh.protocol.messages import (
     Addresses,
@@ -45,6 +45,7 @@ from node.service.gossip import Gossip
 from node.service.mesh_settings import MeshSettings
 from node.service.node import Node
 from node.service.peer_file import PeerFile
+from node.service.relaying import Relaying
 
 _log = logging.getLogger("nexus.mesh")
 
@@ -103,6 +104,8 @@ class Mesh:
             admission=AdmissionLimits(total=settings.inbound),
             proxy=settings.proxy,
         )
+        self.relaying = Relaying(self, self._transport, self._random, self._carry)
+        self.relaying.routes.restore(file.routes)
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -113,15 +116,16 @@ class Mesh:
             if self.settings.hosts:
                 await self._listen()
             async with asyncio.TaskGroup() as self._tasks:
-                self._start(self.gossip.run(), "mesh-gossip")
-                self._start(self._dial_on(), "mesh-dial")
-                self._start(self._save_on(), "mesh-save")
+                self.start(self.gossip.run(), "mesh-gossip")
+                self.start(self._dial_on(), "mesh-dial")
+                self.start(self._save_on(), "mesh-save")
+                self.start(self.relaying.run(), "mesh-circuits")
                 if self.settings.discovery:
                     if self.port and can_hear_multicast():
                         announcer = Announcer(self.port, self._found_place, self.settings.interfaces)
                         await announcer.start()
                     else:
-                        self._start(self._ask_on(), "mesh-ask")
+                        self.start(self._ask_on(), "mesh-ask")
                 await asyncio.get_running_loop().create_future()  # until cancelled
         finally:
             self._tasks = None
@@ -134,7 +138,8 @@ class Mesh:
             await self._transport.close()
             self._save()
 
-    def _start(self, task: Coroutine[Any, Any, None], name: str) -> None:
+    def start(self, task: Coroutine[Any, Any, None], name: str) -> None:
+        """Run a task for as long as the mesh runs."""
         if self._tasks is None:
             task.close()
         else:
@@ -153,13 +158,16 @@ class Mesh:
         """On the port of last time, if it is free. Without one the node still calls others."""
         try:
             port = await self._transport.listen(
-                self.settings.hosts, self._file.port or self.settings.port, self._accepted
+                self.settings.hosts, self._file.port or self.settings.port, self.accepted
             )
         except NexusError as error:
             _log.warning("no links are taken from outside: %s", error.message)
             self.node.alerts.put("not_listening", "warning", error.message, error.hint)
             return
         self.port = self.gossip.port = self._file.port = port
+        if self.settings.relay and self.settings.inbound:
+            self.gossip.services |= CIRCUITS
+            self.relaying.circuits.relaying = True
         _log.info("listening on %s, port %d", " and ".join(self.settings.hosts), port)
 
     @property
@@ -178,13 +186,14 @@ class Mesh:
 
     # -- links ----------------------------------------------------------------------------------------------------
 
-    def _accepted(self, link: Link) -> None:
-        self._start(self._take(link), "mesh-peer")
+    def accepted(self, link: Link) -> None:
+        """A link was taken from outside."""
+        self.start(self._take(link), "mesh-peer")
 
     async def _take(self, link: Link) -> None:
-        await self._serve(link)
+        await self.serve(link)
 
-    async def _serve(self, link: Link) -> bool:
+    async def serve(self, link: Link) -> bool:
         """Talk on a link until it ends; whether the peer was one to talk to."""
         try:
             hello = Hello.decode(link.hello)
@@ -210,9 +219,12 @@ class Mesh:
         if number is None:
             return
         other = self.peers[number]
+        if link.relay and not other.link.relay:
+            raise WireError("linked_already", "There is a direct link between these nodes already.")
+        better = bool(other.link.relay) and not link.relay
         crossed = self.now_ms() - other.since_ms < _CROSSING_S * 1000 and other.link.inbound != link.inbound
         mine_is_smaller = self.key.id < link.peer
-        if (crossed and link.inbound != mine_is_smaller) or (not crossed and self._is_quiet(number)):
+        if better or (crossed and link.inbound != mine_is_smaller) or (not crossed and self._is_quiet(number)):
             del self.peers[number]
             self.gossip.disconnected(number)
             other.link.abort("replaced", "Another link to the same peer is kept.")
@@ -229,12 +241,14 @@ class Mesh:
         number = self._numbers
         now = self.clock()
         self.peers[number] = Peer(link, hello, self.now_ms())
-        if link.inbound and hello.port:
+        if link.inbound and hello.port and not link.relay:
             address = Address(link.host, hello.port, link.peer)
             if self.book.add(address, link.peer, now):
                 self._tell_others(address)
-        self.book.reached(link.peer, now)
+        if not link.relay:
+            self.book.reached(link.peer, now)
         self.gossip.connected(number, hello, link.inbound)
+        self.relaying.linked(number, self.peers[number])
         self._links_changed()
         if not link.inbound:
             self.gossip.say(number, AskAddresses())
@@ -248,6 +262,7 @@ class Mesh:
         finally:
             self.peers.pop(number, None)
             self.gossip.disconnected(number)
+            self.relaying.unlinked(number)
             self._wake.set()
             self._links_changed()
 
@@ -286,10 +301,13 @@ class Mesh:
                 local = not is_public(peer.link.host)
                 known = self.book.share(messages.MAX_ADDRESSES, self.clock(), local=local)
                 self.gossip.say(number, Addresses(tuple((one.host, one.port, one.node) for one in known)))
+                self.relaying.share(number, local=local)
             case Heard(_, Addresses(entries)):
                 for entry in entries:
                     self._told_of(Address(*entry), peer)
                 self._wake.set()
+            case Heard(number, message) if not isinstance(message, AskAddresses | Addresses):
+                self.relaying.heard(number, message)
             case Close(number, code, text, ban_ms):
                 if ban_ms:
                     _log.warning("%r is not let in for %d min: %s (%s)", peer.link, ban_ms // 60_000, text, code)
@@ -306,7 +324,7 @@ class Mesh:
 
     def _end(self, number: int, peer: Peer, code: str, text: str) -> None:
         self.peers.pop(number, None)
-        self._start(_close(peer.link, code, text), "mesh-close")
+        self.start(_close(peer.link, code, text), "mesh-close")
         self._wake.set()
         self._links_changed()
 
@@ -329,7 +347,8 @@ class Mesh:
 
     def _dial_what_is_due(self) -> None:
         now = self.clock()
-        linked = {peer.link.peer for peer in self.peers.values()}
+        # Who is linked through a relay is still called: a direct link takes the place of a circuit.
+        linked = {peer.link.peer for peer in self.peers.values() if not peer.link.relay}
         banned = {node for node, until in self.bans.items() if until > now}
         prefixes = {prefix_of(peer.link.host) for peer in self.peers.values() if not peer.link.inbound}
         wanted = self.settings.outbound - sum(not peer.link.inbound for peer in self.peers.values())
@@ -339,16 +358,29 @@ class Mesh:
                 break
             self._dialling.add(address.node)
             prefixes.add(prefix_of(address.host))
-            self._start(self._dial(address), "mesh-dial-one")
+            self.start(self._dial(address), "mesh-dial-one")
+        if not self._dialling:
+            all_linked = {peer.link.peer for peer in self.peers.values()}
+            self.relaying.dial_what_is_due(wanted, all_linked | banned)
         loop_now = asyncio.get_running_loop().time()
         for place, due in list(self._places.items()):
             if wanted > 0 and due <= loop_now:
                 self._places[place] = loop_now + _LOCAL_AGAIN_S
-                self._start(self._dial_place(*place), "mesh-dial-local")
+                self.start(self._dial_place(*place), "mesh-dial-local")
 
     def _next_s(self) -> float:
         due = self.book.next_ms()
         return _IDLE_S if due is None else min(max((due - self.clock()) / 1000, 1.0), _IDLE_S)
+
+    def wake(self) -> None:
+        """Somebody may be due to be called."""
+        self._wake.set()
+
+    def call(self, address: Address) -> None:
+        """Call a node now, beside those whose turn it is."""
+        if address.node not in self._dialling and self.bans.get(address.node, 0) <= self.clock():
+            self._dialling.add(address.node)
+            self.start(self._dial(address), "mesh-dial-one")
 
     async def _dial(self, address: Address) -> None:
         try:
@@ -360,7 +392,7 @@ class Mesh:
         finally:
             self._dialling.discard(address.node)
             self._wake.set()
-        if not await self._serve(link):
+        if not await self.serve(link):
             self.book.failed(address.node, self.clock())
 
     async def _dial_place(self, host: str, port: int) -> None:
@@ -373,7 +405,7 @@ class Mesh:
             _log.debug("%s port %d was not reached: %s", host, port, error.message)
             return
         self.book.add(Address(host, port, link.peer), b"", self.clock())
-        await self._serve(link)
+        await self.serve(link)
 
     def _found_place(self, host: str, port: int) -> None:
         if len(self._places) < messages.MAX_ADDRESSES or (host, port) in self._places:
@@ -392,6 +424,10 @@ class Mesh:
     def introduce(self, address: Address) -> bool:
         """The owner names a node; it is called at once."""
         self.bans.pop(address.node, None)
+        if address.relay:
+            self.relaying.routes.add(address, b"", self.clock())
+            self.relaying.dial(address)
+            return address.node != self.key.id
         self.book.forget(address.node)
         added = self.book.add(address, b"", self.clock())
         self._wake.set()
@@ -438,7 +474,7 @@ class Mesh:
     def _save(self) -> None:
         now = self.clock()
         self.bans = {node: until for node, until in self.bans.items() if until > now}
-        self._file.save(self.port, self.book.rows(), self.bans)
+        self._file.save(self.port, self.book.rows(), self.bans, self.relaying.routes.rows())
 
 
 def _send(link: Link, message: AnyMessage) -> bool:

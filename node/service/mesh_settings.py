@@ -8,7 +8,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class MeshSettings:
     """What the owner may choose. `hosts` is where to listen, none for nowhere; `interfaces` those of discovery;
-    `proxy` a SOCKS5 one that opened links go through."""
+    `proxy` a SOCKS5 one that opened links go through; `relay` whether circuits are made for others."""
 
     hosts: tuple[str, ...] = ("0.0.0.0", "::")
     port: int = 7_400
@@ -16,4 +16,5 @@ class MeshSettings:
     inbound: int = 64
     discovery: bool = True
     proxy: str | None = None
+    relay: bool = True
     interfaces: tuple[str, ...] | None = None

@@ -20,17 +20,20 @@ MAX_KNOWN = 96
 
 
 def invitation(mesh: Mesh, host: str | None) -> InvitationView:
-    """An invitation by this node. Raises Refused where it cannot be reached."""
+    """An invitation by this node, through relays where nobody can call it. Raises Refused where nobody reaches it."""
     hosts = _hosts(mesh) if host is None else [host]
-    if not mesh.port or not hosts:
-        raise Refused(
-            "not_listening",
-            "This node takes no links from outside, so nobody could come by its invitation.",
-            "Set mesh.listen to an address of this device, or connect to the network; then start the node again.",
-        )
     if not all(is_host(one) for one in hosts):
         raise Refused("bad_host", f"{host!r} is no host's name or address.")
-    nodes = tuple(Address(one, mesh.port, mesh.key.id) for one in hosts[:MAX_NODES])
+    direct = [Address(one, mesh.port, mesh.key.id) for one in hosts] if mesh.port else []
+    relayed = list(mesh.relaying.own_routes()) if host is None else []
+    nodes = tuple((*relayed, *direct)[:MAX_NODES])
+    if not nodes:
+        raise Refused(
+            "not_listening",
+            "This node takes no links from outside and is linked with no relay, so nobody could come by its "
+            "invitation.",
+            "Set mesh.listen to an address of this device, or connect to the network; then start the node again.",
+        )
     genesis, final = mesh.node.genesis, mesh.node.engine.final
     checkpoint = final.hash if final.height else b""
     made = Invitation(genesis.hash, nodes, checkpoint, genesis.name[:MAX_NAME])
@@ -68,8 +71,10 @@ def mesh_view(mesh: Mesh) -> MeshView:
                     score=hello.score,
                     brought=mesh.gossip.usefulness.count(number),
                     region=mesh.gossip.usefulness.region(number),
+                    relay=link.relay,
                 )
             )
+    circuits = mesh.relaying.circuits
     bans = tuple(BanView(node, until) for node, until in sorted(mesh.bans.items()) if until > mesh.clock())
     return MeshView(
         node=mesh.key.id,
@@ -84,6 +89,10 @@ def mesh_view(mesh: Mesh) -> MeshView:
         bytes_in=mesh.traffic.bytes_received,
         bytes_out=mesh.traffic.bytes_sent,
         region=_own_region(mesh),
+        unreachable=mesh.relaying.unreachable,
+        relays=tuple(route.relay for route in mesh.relaying.own_routes()),
+        circuits=len(circuits) if circuits.relaying else None,
+        relayed=circuits.relayed,
     )
 
 

@@ -1,4 +1,5 @@
-"""What a node remembers of others between its runs: its port, the address book, bans; all can be learned again."""
+"""What a node remembers of others between its runs: its port, the address book, bans, routes through relays. All of it
+can be learned again."""
 
 from __future__ import annotations
 
@@ -22,6 +23,7 @@ class PeerFile:
         self._path = path
         self.port = 0
         self.rows: tuple[Value, ...] = ()
+        self.routes: tuple[Value, ...] = ()
         self.bans: dict[bytes, int] = {}
         self._written = b""
         self._read()
@@ -35,21 +37,24 @@ class PeerFile:
         except (OSError, EncodingError) as error:
             _log.warning("%s cannot be read (%s): peers are learned anew", self._path.name, error)
             return
-        if type(value) is not tuple or tuple(map(type, value)) != (str, int, tuple, tuple) or value[0] != _FORMAT:
+        shape = tuple(map(type, value)) if type(value) is tuple else ()
+        if type(value) is not tuple or shape != (str, int, tuple, tuple, tuple) or value[0] != _FORMAT:
             _log.warning("%s is of another kind: peers are learned anew", self._path.name)
             return
-        _, port, rows, bans = value
+        _, port, rows, bans, routes = value
         if type(port) is int and port < 1 << 16:
             self.port = port
         if type(rows) is tuple:
             self.rows = rows
+        if type(routes) is tuple:
+            self.routes = routes
         for row in bans if type(bans) is tuple else ():
             if type(row) is tuple and tuple(map(type, row)) == (bytes, int):
                 self.bans[row[0]] = row[1]  # type: ignore[index,assignment]
 
-    def save(self, port: int, rows: tuple[Value, ...], bans: dict[bytes, int]) -> None:
+    def save(self, port: int, rows: tuple[Value, ...], bans: dict[bytes, int], routes: tuple[Value, ...] = ()) -> None:
         """Write it if anything changed. A disk that is full is no reason to stop."""
-        content = pack((_FORMAT, port, rows, tuple(sorted(bans.items()))))
+        content = pack((_FORMAT, port, rows, tuple(sorted(bans.items())), routes))
         if content == self._written:
             return
         try:

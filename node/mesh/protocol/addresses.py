@@ -166,7 +166,7 @@ class AddressBook:
     def rows(self) -> tuple[Value, ...]:
         """What is to be stored."""
         return tuple(
-            (*entry.address, entry.source, entry.heard_ms, entry.reached_ms, entry.failures)
+            (*entry.address[:3], entry.source, entry.heard_ms, entry.reached_ms, entry.failures)
             for entry in self._entries.values()
         )
 

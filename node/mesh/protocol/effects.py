@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from node.mesh.protocol.messages import Addresses, AnyMessage, AskAddresses
+from node.mesh.protocol.messages import Addresses, AnyMessage, AskAddresses, CircuitMessage, Routes
 
 
 class Send(NamedTuple):
@@ -49,10 +49,10 @@ class Close(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """A message about addresses, which are the owner's business."""
+    """A message about addresses or circuits, which are the owner's business."""
 
     peer: int
-    message: AskAddresses | Addresses
+    message: AskAddresses | Addresses | Routes | CircuitMessage
 
 
 Effect = Send | Judge | GiveBlocks | TellHistory | Heard | Close

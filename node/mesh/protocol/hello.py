@@ -12,8 +12,8 @@ from node.mesh.protocol.messages import WireError
 PROTOCOL = 1
 MAX_TIPS = 10
 MAX_AGENT = 64
-RELAY, GUEST = 1, 2
-"""Services: tells on what it hears; has no genesis yet and only wants that."""
+RELAY, GUEST, CIRCUITS = 1, 2, 4
+"""Services: tells on what it hears; has no genesis yet and only wants that; makes circuits for others."""
 
 
 class Hello(NamedTuple):

@@ -13,24 +13,31 @@ from node.mesh.protocol.frames import FrameLimit
 from node.mesh.protocol.messages import (
     Absent,
     Addresses,
+    AnswerCircuit,
     AnyMessage,
     AskAddresses,
+    AskCircuit,
     AskGenesis,
     AskHistory,
     Bye,
+    CircuitCredit,
+    CircuitData,
+    EndCircuit,
     GenesisFile,
     Get,
     Given,
     History,
     Inventory,
     NewBlock,
+    OfferCircuit,
     Ping,
     Pong,
+    Routes,
     WholeBlock,
 )
 
-CONTROL, BLOCKS, TRANSACTIONS, BULK = range(4)
-"""Classes of the send queue, the most urgent first."""
+CONTROL, BLOCKS, TRANSACTIONS, BULK, CIRCUITS = range(5)
+"""Classes of the send queue, the most urgent first; what is carried for others comes last."""
 
 MAX_THING = 32 << 10
 """Bytes of an encoded transaction or vote."""
@@ -71,6 +78,14 @@ LIMITS: dict[type[AnyMessage], Limit] = {
     Addresses: Limit(messages.MAX_ADDRESSES * 1_100 + 16, 10, 2 << 20, BULK),
     AskGenesis: Limit(8, 3, 64, BULK),
     GenesisFile: Limit(MAX_GENESIS + 16, ANY, ANY, BULK),
+    Routes: Limit(messages.MAX_ROUTES * 1_150 + 16, 20, 1 << 20, BULK),
+    # All in one queue, so that they keep their order; data is bounded by credit, and credit by data.
+    AskCircuit: Limit(64, 30, 2 << 10, CIRCUITS),
+    OfferCircuit: Limit(64, 120, 8 << 10, CIRCUITS),
+    AnswerCircuit: Limit(160, ANY, ANY, CIRCUITS),
+    CircuitData: Limit(messages.MAX_CIRCUIT_DATA + 32, ANY, ANY, CIRCUITS),
+    CircuitCredit: Limit(32, ANY, ANY, CIRCUITS),
+    EndCircuit: Limit(160, 300, 48 << 10, CIRCUITS),
 }
 BY_NUMBER = {messages.NUMBERS[message]: limit for message, limit in LIMITS.items()}
 
@@ -115,6 +130,23 @@ PAGE_END = 6
 MAX_HELD = 1_000
 """Messages held back because a rate of this node's own would be passed; beyond that the link is given up."""
 HELD_MS = 500
+
+CIRCUIT_WINDOW = 64 << 10
+"""What may be under way on a circuit in one direction, each message counting `CIRCUIT_COST` more than its bytes."""
+CIRCUIT_COST = 256
+CIRCUIT_CREDIT = CIRCUIT_WINDOW // 4
+"""Credit is given in pieces of at least that."""
+MAX_CIRCUITS = 64
+"""Circuits that a node makes for others at a time."""
+MAX_LINK_CIRCUITS = 8
+"""Circuits on one link, of whatever purpose."""
+CIRCUIT_VOLUME, RELAYED_VOLUME = 6 << 20, 32 << 20
+"""Bytes a minute of one circuit, and of all that a node makes for others; credit waits where more would pass."""
+CIRCUIT_ANSWER_MS = 10_000
+CIRCUIT_IDLE_MS = 2 * 60_000
+"""A circuit that carries nothing for so long is dead: links ping."""
+CIRCUIT_LIFE_MS = 2 * 3_600_000
+"""Then both sides look anew for the best way."""
 
 FAULTS = 100
 """Points of small faults (time-outs, absences, too much talk) that a peer may have; one is forgiven each `FAULT_MS`."""

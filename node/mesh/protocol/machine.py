@@ -38,9 +38,7 @@ from node.mesh.protocol.messages import (
     TRANSACTION,
     VOTE,
     Absent,
-    Addresses,
     AnyMessage,
-    AskAddresses,
     AskGenesis,
     AskHistory,
     Bye,
@@ -167,10 +165,10 @@ class Machine:
                 self.effects.append(TellHistory(peer.number, locator, min(limit, MAX_HISTORY)))
             case History(names, more):
                 self._learn_history(peer, names, bool(more), now_ms)
-            case AskAddresses() | Addresses():
-                self.effects.append(Heard(peer.number, message))
             case AskGenesis() | GenesisFile():
                 self._fault(peer, _UNASKED, now_ms)  # a guest's link is not this machine's
+            case _:
+                self.effects.append(Heard(peer.number, message))
 
     # -- things that come -----------------------------------------------------------------------------------------
 

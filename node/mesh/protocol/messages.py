@@ -28,6 +28,9 @@ MAX_LOCATOR = 64
 MAX_HISTORY = 500
 """Blocks named in one page of history."""
 MAX_ADDRESSES = 100
+MAX_ROUTES = 32
+MAX_CIRCUIT_DATA = 16 << 10
+"""Bytes in one message of a circuit."""
 
 
 class WireError(ValueError):
@@ -125,6 +128,56 @@ class Addresses(NamedTuple):
     entries: tuple[tuple[str, int, bytes], ...]
 
 
+class Routes(NamedTuple):
+    """Nodes that cannot be called, and relays through which they can be reached: host, port and node id of the relay,
+    and the id of the node. What a node says of itself replaces what it said before."""
+
+    entries: tuple[tuple[str, int, bytes, bytes], ...]
+
+
+class AskCircuit(NamedTuple):
+    """Please join me with a node that you are linked with. Whoever opened the link numbers circuits 1, 3, 5 …, the
+    other side 2, 4, 6 …, asking and offering alike."""
+
+    circuit: int
+    node: bytes
+
+
+class OfferCircuit(NamedTuple):
+    """A node asks for a circuit to you."""
+
+    circuit: int
+    node: bytes
+
+
+class AnswerCircuit(NamedTuple):
+    """The circuit is there (an empty code), or why there is none."""
+
+    circuit: int
+    code: str
+
+
+class CircuitData(NamedTuple):
+    """Bytes of a circuit. Only its two ends can read them."""
+
+    circuit: int
+    data: bytes
+
+
+class CircuitCredit(NamedTuple):
+    """So much more may be sent on a circuit."""
+
+    circuit: int
+    size: int
+
+
+class EndCircuit(NamedTuple):
+    """Nothing more comes on a circuit from this side; it is over once both have said so."""
+
+    circuit: int
+    code: str
+
+
 class AskGenesis(NamedTuple):
     """The network's genesis, please: a guest knows its hash, or the beginning of it."""
 
@@ -135,6 +188,7 @@ class GenesisFile(NamedTuple):
     data: bytes
 
 
+CircuitMessage = AskCircuit | OfferCircuit | AnswerCircuit | CircuitData | CircuitCredit | EndCircuit
 AnyMessage = (
     Ping
     | Pong
@@ -149,8 +203,10 @@ AnyMessage = (
     | History
     | AskAddresses
     | Addresses
+    | Routes
     | AskGenesis
     | GenesisFile
+    | CircuitMessage
 )
 
 HELLO = 0
@@ -169,8 +225,15 @@ TYPES: dict[int, type[AnyMessage]] = {
     21: History,
     30: AskAddresses,
     31: Addresses,
+    32: Routes,
     40: AskGenesis,
     41: GenesisFile,
+    50: AskCircuit,
+    51: OfferCircuit,
+    52: AnswerCircuit,
+    53: CircuitData,
+    54: CircuitCredit,
+    55: EndCircuit,
 }
 NUMBERS: dict[type[AnyMessage], int] = {message: number for number, message in TYPES.items()}
 
@@ -188,8 +251,15 @@ _FIELDS: dict[type[AnyMessage], tuple[type, ...]] = {
     History: (tuple, int),
     AskAddresses: (),
     Addresses: (tuple,),
+    Routes: (tuple,),
     AskGenesis: (),
     GenesisFile: (bytes,),
+    AskCircuit: (int, bytes),
+    OfferCircuit: (int, bytes),
+    AnswerCircuit: (int, str),
+    CircuitData: (int, bytes),
+    CircuitCredit: (int, int),
+    EndCircuit: (int, str),
 }
 _MOST: dict[type[AnyMessage], int] = {
     AskHistory: MAX_LOCATOR,
@@ -220,7 +290,7 @@ def weight(message: AnyMessage) -> int:
 _WEIGHTS: dict[type, Callable[[Any], int]] = {
     bytes: lambda item: len(item) + 5,
     int: lambda item: 9,
-    tuple: lambda entry: 4 * len(entry[0]) + len(entry[2]) + 22,
+    tuple: lambda entry: 4 * len(entry[0]) + 17 + sum(len(node) + 5 for node in entry[2:]),
 }
 """Of what a field lists, by the type of the first: all are alike in a message of good form."""
 
@@ -262,6 +332,18 @@ def _check(message: AnyMessage) -> None:
         case Addresses(entries):
             if len(entries) > MAX_ADDRESSES or any(not _is_address(entry) for entry in entries):
                 raise WireError("bad_form", f"A node tells at most {MAX_ADDRESSES} addresses: host, port and node id.")
+        case Routes(entries):
+            if len(entries) > MAX_ROUTES or any(not _is_address(entry, ids=2) for entry in entries):
+                raise WireError("bad_form", f"A node tells at most {MAX_ROUTES} routes: a relay's address, and a node.")
+        case AskCircuit(_, node) | OfferCircuit(_, node):
+            if len(node) != 32:
+                raise WireError("bad_form", "A circuit leads to a node, whose id has 32 bytes.")
+        case AnswerCircuit(_, code) | EndCircuit(_, code):
+            if len(code) > 32:
+                raise WireError("bad_form", "What is said of a circuit is short.")
+        case CircuitData(_, data):
+            if not 0 < len(data) <= MAX_CIRCUIT_DATA:
+                raise WireError("bad_form", f"A message carries 1 to {MAX_CIRCUIT_DATA:,} bytes of a circuit.")
         case _:
             pass
 
@@ -287,8 +369,8 @@ def _check_worths(worths: tuple[int, ...], names: int) -> None:
         raise WireError("bad_form", "An inventory names the most wanted first.")
 
 
-def _is_address(entry: object) -> bool:
-    if type(entry) is not tuple or tuple(map(type, entry)) != (str, int, bytes):
+def _is_address(entry: object, ids: int = 1) -> bool:
+    if type(entry) is not tuple or tuple(map(type, entry)) != (str, int, *(bytes,) * ids):
         return False
-    host, port, node = entry
-    return 0 < len(host) <= 255 and 0 < port < 1 << 16 and len(node) == 32
+    host, port, *nodes = entry
+    return 0 < len(host) <= 255 and 0 < port < 1 << 16 and all(len(node) == 32 for node in nodes)

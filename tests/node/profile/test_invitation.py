@@ -20,7 +20,8 @@ _id = st.binary(min_size=31, max_size=31).map(lambda rest: b"x" + rest[:30] + b"
 _host = st.one_of(
     st.ip_addresses(v=4).map(str), st.ip_addresses(v=6).map(str), st.sampled_from(["example.org", "a-b.c", "node7"])
 )
-_node = st.builds(Address, _host, st.integers(1, 65_535), _id)
+_relay = st.one_of(st.just(b""), _id.map(lambda node: b"w" + node[1:]))
+_node = st.builds(Address, _host, st.integers(1, 65_535), _id, _relay)
 _name = st.text(st.characters(categories=("L", "N", "P", "S")), max_size=40).map(lambda text: text.strip())
 _invitation = st.builds(
     Invitation,
@@ -47,7 +48,8 @@ def test_the_short_form_keeps_what_is_needed(made: Invitation) -> None:
     short = made.compact()
     found = parse_invitation(short)
     assert found == parse_invitation(short.lower())
-    assert (found.nodes[0].port, found.nodes[0].node) == made.nodes[0][1:]
+    assert (found.nodes[0].port, found.nodes[0].node) == made.nodes[0].there[1:3], "of a relay the relay itself"
+    assert not found.nodes[0].relay
     assert made.genesis.startswith(found.genesis)
     assert len(found.genesis) == PREFIX
     assert made.checkpoint.startswith(found.checkpoint)
@@ -90,6 +92,9 @@ def test_a_wrong_character_is_found(made: Invitation, data: st.DataObject) -> No
         (invitation().text().replace("203.0.113.7", "-x-"), "not NODE@HOST:PORT"),
         (invitation().text().replace("node=nxn1", "node=nxn1q"), "node's id is none"),
         (invitation(nodes=(Address("h", 1, bytes(32)),)).text(), "node's id is none"),
+        (invitation(nodes=(Address("h", 1, b"n" * 32, bytes(32)),)).text(), "node's id is none"),
+        (invitation(nodes=(Address("h", 1, b"n" * 32, b"n" * 32),)).text(), "its own relay"),
+        (invitation().text().replace("@203", "@via:@203"), "node's id is none"),
         (invitation(name="\x1b[2J").text(), "cannot be shown"),
         (invitation(name="x" * 65).text(), "too long"),
         ("nexus://join?" + "x" * 3_000, "too long"),

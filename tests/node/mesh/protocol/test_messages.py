@@ -16,18 +16,25 @@ from node.mesh.protocol.messages import (
     TYPES,
     Absent,
     Addresses,
+    AnswerCircuit,
     AskAddresses,
+    AskCircuit,
     AskGenesis,
     AskHistory,
     Bye,
+    CircuitCredit,
+    CircuitData,
+    EndCircuit,
     GenesisFile,
     Get,
     Given,
     History,
     Inventory,
     NewBlock,
+    OfferCircuit,
     Ping,
     Pong,
+    Routes,
     WholeBlock,
     WireError,
 )
@@ -54,6 +61,15 @@ MESSAGES: dict[type, st.SearchStrategy[Any]] = {
     History: st.builds(History, _names, st.integers(0, 1)),
     AskAddresses: st.just(AskAddresses()),
     Addresses: st.builds(Addresses, st.lists(st.tuples(_host, st.integers(1, 65_535), _name), max_size=20).map(tuple)),
+}
+MESSAGES |= {
+    Routes: st.builds(Routes, st.lists(st.tuples(_host, st.integers(1, 65_535), _name, _name), max_size=20).map(tuple)),
+    AskCircuit: st.builds(AskCircuit, _uint, _name),
+    OfferCircuit: st.builds(OfferCircuit, _uint, _name),
+    AnswerCircuit: st.builds(AnswerCircuit, _uint, st.text(max_size=32)),
+    CircuitData: st.builds(CircuitData, _uint, st.binary(min_size=1, max_size=3_000)),
+    CircuitCredit: st.builds(CircuitCredit, _uint, _uint),
+    EndCircuit: st.builds(EndCircuit, _uint, st.text(max_size=32)),
 }
 MESSAGES |= {AskGenesis: st.just(AskGenesis()), GenesisFile: st.builds(GenesisFile, st.binary(max_size=900))}
 _any = st.one_of(*MESSAGES.values())
