@@ -42,10 +42,17 @@ def network(
     payments: Annotated[int, typer.Option("--payments", min=0, max=1_000, help="Payments a second.")] = 5,
     latency_ms: Annotated[int, typer.Option("--latency-ms", min=1, max=60_000, help="Median delay of a hop.")] = 200,
     loss: Annotated[
-        float, typer.Option("--loss", min=0, max=90, metavar="PERCENT", help="What is lost of all that is sent.")
+        float,
+        typer.Option("--loss", min=0, max=90, metavar="PERCENT", help="Segments lost, and sent again."),
     ] = 0,
     skew_ms: Annotated[int, typer.Option("--skew-ms", min=0, max=600_000, help="How wrong clocks are at most.")] = 0,
     crashes: Annotated[int, typer.Option("--crashes", min=0, max=10_000, help="Nodes that crash and come back.")] = 0,
+    kilobits: Annotated[
+        int, typer.Option("--kilobits", min=0, max=10_000_000, help="What a node can send in a second; 0: any amount.")
+    ] = 0,
+    away: Annotated[
+        str | None, typer.Option("--away", metavar="START-END", help="Seconds in which one node is off.")
+    ] = None,
     partition: Annotated[
         list[str] | None,
         typer.Option("--partition", metavar="START-END:PERCENT", help="Part the network, in seconds; repeatable."),
@@ -83,7 +90,9 @@ def network(
             latency_ms=latency_ms,
             loss_permille=round(loss * 10),
             skew_ms=skew_ms,
+            kilobits=kilobits,
             crashes=crashes,
+            away=_span(away),
             quiet=_span(quiet),
             cuts=tuple(Cut.parse(text) for text in partition or ()),
             without=tuple(sorted(set(without or ()))),
@@ -205,6 +214,34 @@ def _seconds(spread: dict[str, Any]) -> str:
     return f"{spread['median'] / 1000:.1f} s (median), 95 % within {spread['p95'] / 1000:.1f} s"
 
 
+def _way(spread: dict[str, Any]) -> str:
+    if not spread["count"]:
+        return "none was made"
+    return f"to half of all nodes {spread['median'] / 1000:.1f} s, to 95 % {spread['p95'] / 1000:.1f} s"
+
+
+def _links(traffic: dict[str, Any]) -> str:
+    """Which links ended, and who was shut out."""
+    ended = ", ".join(f"{name} {count}×" for name, count in traffic["links_ended"].items())
+    bans = traffic["bans"]
+    if not ended:
+        return "none ended"
+    return f"ended: {ended}; shut out: attackers {bans['of_attackers']}×, honest nodes {bans['of_honest']}×"
+
+
+def _returns(returns: list[dict[str, int]]) -> str:
+    """How long those who were away took to catch up."""
+    took = [item["took_ms"] for item in returns if item["took_ms"] >= 0]
+    if not returns:
+        return ""
+    missed = max(item["lacked"] for item in returns)
+    text = f"{_count(len(returns), 'node')}, at most {_count(missed, 'block')} behind"
+    if took:
+        text += f", caught up within {max(took) / 1000:.1f} s"
+    late = len(returns) - len(took)
+    return text + (f"; {late} not yet" if late else "")
+
+
 def _count(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
@@ -214,7 +251,7 @@ def _lines(scenario: Scenario, report: dict[str, Any]) -> list[str]:
     from nexus_tui.format import size
 
     dag, moved, safety, flow = report["dag"], report["reorganisations"], report["safety"], report["throughput"]
-    final, network, waited = report["finality"], report["bytes"], report["finality_ms"]
+    final, traffic, waited = report["finality"], report["traffic"], report["finality_ms"]
     open_payments = f"; {waited['open']} of {waited['asked']} still open" if waited["open"] else ""
     pairs = [
         (
@@ -239,7 +276,19 @@ def _lines(scenario: Scenario, report: dict[str, Any]) -> list[str]:
             f"longest standstill {final['longest_gap_ms'] / 1000:.0f} s",
         ),
         ("Taken back", f"at most {_count(moved['deepest'], 'block')} at once"),
-        ("Sent", f"{size(network['total'])}, {size(network['per_node_per_s'])} a second and node"),
+        (
+            "Sent",
+            f"{size(traffic['bytes_per_node_s'])} a second and node, "
+            f"{traffic['messages_per_node_minute']:,.0f} messages a minute and node",
+        ),
+        ("A block's way", _way(report["propagation_ms"])),
+        (
+            "Told",
+            f"a block {traffic['headers_per_block']:.1f} times to each node, other things "
+            f"{traffic['names_per_thing']:.1f} times; {traffic['blocks_again_percent']:.1f} % of blocks given twice",
+        ),
+        ("Links", _links(traffic)),
+        ("Came back", _returns(report["returns"])),
         ("Overlap", f"{report['overlap']['percent']:.1f} % of payments carried by two blocks"),
         ("Punished", _punished(report["culprits"])),
         ("Safety", _safety(safety)),

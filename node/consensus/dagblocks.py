@@ -139,7 +139,7 @@ class Progress:
     """What one call changed: what must be written, told and relayed.
 
     `undone` are chain blocks taken back, newest first, then `applied` were executed, oldest first. `missing` are ids
-    of parents that an orphan waits for. `disqualified` are blocks found to commit to a wrong state.
+    of what must come before an orphan. `disqualified` are blocks found to commit to a wrong state.
     """
 
     def __init__(self) -> None:

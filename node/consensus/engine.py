@@ -192,6 +192,10 @@ class Engine:
         """Whether a block is here, waits for its parents, or was found invalid: it need not come again."""
         return block in self.blocks or block in self._orphans or self._judging.is_invalid(block)
 
+    def missing(self, block: bytes) -> list[bytes]:
+        """What must come before a block that waits here for its parents; nothing if it does not wait."""
+        return self._orphans.missing(block, self.blocks)
+
     # -- what comes in ------------------------------------------------------------------------------------------
 
     def add(self, block: Block, now: int) -> Progress:
@@ -212,7 +216,7 @@ class Engine:
         unknown = [parent for parent in block.header.parents if parent not in self.blocks]
         if unknown:
             self._orphans.add(block, unknown, self._judging.check_orphan(block, self.view))
-            progress.missing = self._orphans.missing(block, self.blocks)
+            progress.missing = self.missing(block.id) or unknown
             return progress
         try:
             self._connect(block, now, progress)

@@ -51,20 +51,20 @@ class Orphans:
         """Whether an orphan waits for this block."""
         return block in self._waiting
 
-    def missing(self, block: Block, known: Container[bytes]) -> list[bytes]:
-        """What must come before a block can be judged: ids below it, through other orphans, that nobody gave yet."""
+    def missing(self, block: bytes, known: Container[bytes]) -> list[bytes]:
+        """What must come before one of these can be judged: ids below it, through others, that nobody gave yet."""
         found: dict[bytes, None] = {}
-        seen: set[bytes] = set()
-        doing = [block.header]
+        seen = {block}
+        doing = [block]
         while doing:
-            for parent in doing.pop().parents:
-                if parent in seen or parent in known:
-                    continue
-                seen.add(parent)
-                if parent in self._blocks:
-                    doing.append(self._blocks[parent].header)
-                else:
-                    found[parent] = None
+            waiting = self._blocks.get(doing.pop())
+            for parent in waiting.header.parents if waiting is not None else ():
+                if parent not in seen and parent not in known:
+                    seen.add(parent)
+                    if parent in self._blocks:
+                        doing.append(parent)
+                    else:
+                        found[parent] = None
         return list(found)
 
     def add(self, block: Block, unknown: Iterable[bytes], signed: bytes) -> None:

@@ -150,6 +150,10 @@ class EngineHost:
         kept = self._wids if kind == TRANSACTION else self._votes
         return name in kept or self._seen.has(name, self._now_ms())
 
+    def missing(self, block: bytes) -> list[bytes]:
+        """See Host."""
+        return self._engine.missing(block)
+
     def name_of(self, kind: int, head: bytes) -> bytes:
         """See Host."""
         return self.reading.name(kind, head)

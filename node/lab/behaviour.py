@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from node.lab.flood import Item
+    from node.consensus.dagblocks import Progress
     from node.lab.node import Node
+    from node.lab.wires import Link
+    from node.ledger.types import SignedTransaction
+    from node.mesh.protocol.messages import AnyMessage
 
 
 class Behaviour:
@@ -22,6 +25,18 @@ class Behaviour:
         """Something new is known: perhaps a checkpoint can be voted for."""
         node.cast_vote()
 
-    def relay(self, node: Node, item: Item) -> None:
-        """The node accepted something that it did not know."""
-        node.network.flood.forward(node.index, item)
+    def tell(self, node: Node, progress: Progress) -> None:
+        """The node accepted blocks and votes that it did not know."""
+        node.talk.tell(progress)
+
+    def tell_transaction(self, node: Node, transaction: SignedTransaction) -> None:
+        """A transaction that it did not know waits in the node."""
+        node.talk.tell_transaction(transaction)
+
+    def hear(self, node: Node, link: Link, message: AnyMessage) -> None:
+        """A message came."""
+        node.talk.take(link, message)
+
+    def give(self, node: Node, peer: int, names: tuple[bytes, ...]) -> None:
+        """A peer, by the number of its link, asks for blocks."""
+        node.talk.give(peer, names)

@@ -11,6 +11,8 @@ from random import Random
 # which is the median. Integers only: floating logarithms differ between machines, and a seed must not.
 _FLIPS = 11
 _UP, _DOWN = 4, 3
+_SEGMENT = 1_400  # bytes
+_MOST_PATIENCE = 64  # delays: a sender of TCP does not wait longer for long
 _FINE = 16  # bits that place a draw inside its band
 
 
@@ -64,7 +66,12 @@ class Partition:
 
 
 class Links:
-    """All links of a network. `loss_permille` of what is sent never arrives."""
+    """How long what is sent takes between two nodes.
+
+    TCP loses nothing: what is lost on the way comes later, and what was sent behind it waits. Of each segment
+    `loss_permille` are lost; the first loss costs a round trip, each further one twice as long as the one before. What
+    is sent into a partition arrives when that ends, unless the link is given up before.
+    """
 
     def __init__(
         self,
@@ -84,8 +91,20 @@ class Links:
         """Whether two nodes hear each other."""
         return not any(item.parts(one, other, now) for item in self.partitions)
 
-    def carries(self, one: int, other: int, now: int) -> bool:
-        """Whether what is sent now arrives: the link is open and this message is not the lost one."""
-        if self._loss and self._draw(1000) < self._loss:
-            return False
-        return not self.partitions or self.open(one, other, now)
+    def arrival(self, one: int, other: int, now: int, size: int) -> int:
+        """When so many bytes that are sent now arrive."""
+        sent = now
+        for partition in self.partitions:
+            if partition.parts(one, other, now):
+                sent = max(sent, partition.end_ms)
+        return sent + self.delay() + (self._again(size) if self._loss else 0)
+
+    def _again(self, size: int) -> int:
+        """How long it takes to send again what of so many bytes was lost."""
+        lost = sum(self._draw(1000) < self._loss for _ in range(1 + size // _SEGMENT))
+        waited, patience = 0, 2
+        while lost and patience <= _MOST_PATIENCE:
+            waited += patience * self.delay()
+            patience *= 2
+            lost = sum(self._draw(1000) < self._loss for _ in range(lost))
+        return waited

@@ -12,19 +12,23 @@ from node.consensus.slots import SlotClock
 from node.consensus.votes import VoteVerdicts
 from node.lab.agenda import Agenda
 from node.lab.attacks import ATTACKS
-from node.lab.flood import BLOCK, TRANSACTION, VOTE, Flood, Item
 from node.lab.links import Latency, Links, regular_graph
 from node.lab.load import Load
-from node.lab.measures import Measures, Moment, Payment
+from node.lab.measures import Measures, Moment, Payment, Return
 from node.lab.node import Node
+from node.lab.reading import SharedReading
 from node.lab.report import report
 from node.lab.scenario import START_MS, Scenario, ScenarioError, found
 from node.lab.sharing import Executed, share
+from node.lab.wires import Link, Wires
 from node.ledger.signatures import Verdicts
-from node.ledger.types import SignedTransaction
+from node.ledger.types import SignedTransaction, TransactionError
+from node.mesh.protocol.effects import Close
+from node.mesh.protocol.messages import AnyMessage
 
 _MOMENTS = 60  # of a whole run, for the chart; a second apart at least
 _RETRY_MS = 1_000
+_REDIAL_MS = (4_000, 8_000)  # who lost a link, or could not reach a peer, tries again within
 _DOWN_MS = (20_000, 60_000)  # a node that crashed comes back within
 
 
@@ -50,14 +54,16 @@ class Network:
         self._waves: list[bytes] | None = None  # of the genesis
         self.is_up = [True] * scenario.nodes
         self.links = Links(
-            regular_graph(scenario.nodes, scenario.degree, scenario.random("graph")),
+            kind.rewire(scenario, regular_graph(scenario.nodes, scenario.degree, scenario.random("graph"))),
             Latency(scenario.latency_ms, scenario.random("latency")),
             scenario.loss_permille,
             scenario.partitions(),
             scenario.random("loss"),
         )
-        self.flood = Flood(self.agenda, self.links, scenario.nodes, self.receive, self.is_up)
-        self._items: dict[bytes, Item] = {}
+        self.wires = Wires(self.agenda, self.links, scenario.nodes, scenario.kilobits * 125, self._deliver)
+        self.reading = SharedReading(cast.genesis.parameters.max_body_bytes)
+        self._dialling = scenario.random("dialling")
+        self._banned: dict[tuple[int, int], int] = {}  # who lets whom in no more → until when
         self._moment_ms = max(1_000, scenario.seconds * 1_000 // _MOMENTS)
         clocks = scenario.random("clocks")
         self.nodes: list[Node] = []
@@ -92,11 +98,17 @@ class Network:
         """Put what is known beforehand on the agenda: slots, crashes, the ends of partitions."""
         for node in self.nodes[: self.scenario.validators]:
             self._await_slot(node, 1)
-        for partition in self.links.partitions:
-            self.agenda.at(partition.end_ms, self._heal, partition.groups)
+        for node in self.nodes:
+            for peer in self.links.peers[node.index]:
+                if node.index < peer:
+                    self._connect(node.index, peer)
+        others = [node for node in self.nodes if node is not self.observer] or self.nodes
+        if self.scenario.away is not None:
+            begins, ends = self.scenario.away
+            self.agenda.at(begins * 1000, self._crash, others[-1], (ends - begins) * 1000)
         random = self.scenario.random("crashes")
         for _ in range(self.scenario.crashes):
-            node = random.choice([node for node in self.nodes if node is not self.observer] or self.nodes)
+            node = random.choice(others)
             when = random.randrange(self.scenario.seconds * 100, self.scenario.seconds * 800 + 1)
             self.agenda.at(when, self._crash, node, random.randint(*_DOWN_MS))
         self.agenda.at(self._moment_ms, self._look)
@@ -130,49 +142,65 @@ class Network:
             node.begin_slot(slot)
         self._await_slot(node, slot + 1)
 
-    def _heal(self, groups: tuple[int, ...]) -> None:
-        """A partition ends: neighbours that were parted ask each other what they lack."""
-        for node in self.nodes:
-            for peer in self.links.peers[node.index]:
-                if groups[peer] != groups[node.index] and node.is_up:
-                    node.fetch(peer)
-
     def _crash(self, node: Node, down_ms: int) -> None:
         if self.is_up[node.index]:
             self.is_up[node.index] = False
+            for link in self.wires.of(node.index):
+                self.wires.close(link)
+                self.agenda.after(self.links.delay(), self._lost, self.nodes[link.beyond(node.index)], link)
             self.agenda.after(down_ms, self._restart, node)
 
     def _restart(self, node: Node) -> None:
         self.is_up[node.index] = True
         node.boot()
-        if peers := self.links.peers[node.index]:
-            node.fetch(self.random.choice(peers))
+        lacks = {name for name in self.observer.engine.blocks if name not in node.engine.blocks}
+        self.measures.returns.append(Return(node.index, self.agenda.now, lacks, len(lacks), -1 if lacks else 0))
+        for peer in self.links.peers[node.index]:
+            self._dial(node.index, peer)
 
-    # -- what travels ---------------------------------------------------------------------------------------------
+    # -- links ----------------------------------------------------------------------------------------------------
 
-    def receive(self, index: int, item: Item, sender: int) -> None:
-        """A thing reaches a node."""
-        node = self.nodes[index]
-        if item.kind == TRANSACTION:
-            node.take_transaction(item.content, item)
-        elif item.kind == VOTE:
-            node.take_vote(item.content, item)
-        else:
-            node.take_block(item.content, sender)
+    def _dial(self, one: int, other: int) -> None:
+        """Open a link, some round trips from now; where that cannot be, try again later."""
+        self.agenda.after(2 * (self.links.delay() + self.links.delay()), self._connect, one, other)
 
-    def item(self, kind: str, name: bytes, content: Any, size: int) -> Item:
-        """The thing of that id, made when it is first asked for."""
-        found = self._items.get(name)
-        if found is None:
-            found = self._items[name] = self.flood.item(kind, content, size)
-        return found
+    def _connect(self, one: int, other: int) -> None:
+        if self.wires.link(one, other) is not None or not (self.is_up[one] and self.is_up[other]):
+            return  # whoever comes back dials
+        now = self.agenda.now
+        banned = max(self._banned.get((one, other), 0), self._banned.get((other, one), 0))
+        if banned > now or not self.links.open(one, other, now):
+            self.agenda.at(max(banned, now + self._dialling.randint(*_REDIAL_MS)), self._dial, one, other)
+            return
+        link = self.wires.open(one, other)
+        dialler, dialled = self.nodes[one].talk, self.nodes[other].talk
+        hello, other_hello = dialler.hello(), dialled.hello()
+        dialler.connected(link, other_hello, False)
+        dialled.connected(link, hello, True)
 
-    def block_item(self, block: Block) -> Item:
-        """The thing that a block is."""
-        found = self._items.get(block.id)
-        if found is None:
-            found = self.item(BLOCK, block.id, block, len(block.header_bytes) + len(block.body()))
-        return found
+    def hang_up(self, node: Node, link: Link, closed: Close) -> None:
+        """A node ends a link."""
+        peer = self.nodes[link.beyond(node.index)]
+        self.measures.closed[closed.code] += 1
+        if closed.ban_ms:
+            self._banned[node.index, peer.index] = self.agenda.now + closed.ban_ms
+            if self.is_honest(node):
+                self.measures.banned[self.is_honest(peer)] += 1
+        if link.is_open:
+            self.wires.close(link)
+            self.agenda.after(self.links.delay(), self._lost, peer, link)
+            self.agenda.after(self._dialling.randint(*_REDIAL_MS), self._dial, node.index, peer.index)
+
+    def _lost(self, node: Node, link: Link) -> None:
+        """A node notices that a link is gone."""
+        if self.is_up[node.index]:
+            node.talk.disconnected(link)
+
+    def _deliver(self, link: Link, receiver: int, message: AnyMessage) -> None:
+        node = self.nodes[receiver]
+        node.behaviour.hear(node, link, message)
+
+    # -- what nodes make ------------------------------------------------------------------------------------------
 
     def forge(self, engine: Engine, node: Node, slot: int, transactions: Any) -> Block:
         """A block of a node's validator on the tip of an engine, its own or another."""
@@ -181,7 +209,8 @@ class Network:
         block = duties.make_block(
             engine, node.identity, slot, transactions, operator.reveals.preimage, operator.consensus.sign
         )
-        self.measures.made.setdefault(block.id, self.agenda.now)
+        if self.is_honest(node):
+            self.measures.made.setdefault(block.id, self.agenda.now)
         return block
 
     def new_engine(self) -> Engine:
@@ -198,16 +227,18 @@ class Network:
 
     def submit(self, index: int, transaction: SignedTransaction) -> str:
         """Give a transaction to a node; the code of its refusal, or empty."""
-        item = self.item(TRANSACTION, transaction.txid, transaction, len(transaction.raw))
-        self.flood.hold(index, item)
-        return self.nodes[index].take_transaction(transaction, item)
+        try:
+            self.nodes[index].take_transaction(transaction)
+        except TransactionError as error:
+            return error.code
+        return ""
 
     def _pay(self, index: int, payment: SignedTransaction) -> None:
-        """A payer gives his payment to the node where he lives, or to the next one that runs."""
-        if not any(self.is_up):
+        """A payer gives his payment to the node where he lives, or to the next honest one that runs."""
+        if not any(self.is_up[node.index] for node in self.honest):
             self.agenda.after(_RETRY_MS, self._pay, index, payment)
             return
-        while not self.is_up[index]:
+        while not self.is_up[index] or index in self._hostile:
             index = (index + 1) % len(self.nodes)
         self.measures.payments[payment.txid] = Payment(index, self.agenda.now)
         self.nodes[index].own[payment.txid] = -1
@@ -219,6 +250,15 @@ class Network:
     def is_honest(self, node: Node) -> bool:
         """Whether a node follows the rules."""
         return node.index not in self._hostile
+
+    def reached(self, node: Node, block: bytes) -> None:
+        """A node took a block."""
+        made = self.measures.made.get(block)
+        if made is not None:
+            self.measures.ways[self.agenda.now - made] += 1
+        for back in self.measures.returns:
+            if back.node == node.index and back.took_ms < 0 and not back.learn(block):
+                back.took_ms = self.agenda.now - back.began
 
     def refused_block(self, node: Node, code: str) -> None:
         """A node refused a block."""

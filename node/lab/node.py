@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from node.consensus import duties
 from node.consensus.blocks import Block, BlockError
 from node.consensus.dagblocks import Accepted, Progress, Step, Undone
-from node.consensus.engine import Engine
 from node.consensus.finality import Target
 from node.consensus.votes import Vote
 from node.lab.behaviour import Behaviour
-from node.lab.flood import BLOCK, TRANSACTION, VOTE, Item
 from node.lab.people import Operator, Person
+from node.lab.talk import Talk
 from node.ledger import staking
 from node.ledger.types import SignedTransaction, TransactionError
 from node.mempool.pool import Mempool
@@ -21,7 +20,6 @@ from node.mempool.pool import Mempool
 if TYPE_CHECKING:
     from node.lab.network import Network
 
-_RETRY_MS = 2_000
 _ACCUSE_WITHIN_MS = 10_000  # who proves an offence waits a little: perhaps another one has done so
 
 
@@ -48,7 +46,7 @@ class Node:
         self.skew_ms = skew_ms
         self.disk = Disk()
         self.behaviour = Behaviour()
-        self.hidden: set[bytes] = set()  # own blocks that nobody is told of
+        self.hidden: set[bytes] = set()  # own blocks and votes that not everybody is told of
         self.own: dict[bytes, int] = {}  # own payments that are not final: txid → height of their block, -1 for none
         self.final: list[Target] = []
         self.boot()
@@ -61,13 +59,13 @@ class Node:
         self.executed = 0  # transactions on the selected chain
         self._receipts: dict[int, tuple[Accepted, ...]] = {}  # of chain blocks that are not final, by height
         self._reported: set[tuple[bytes, int]] = set()  # offenders and kinds of which evidence was dealt with
-        self._asking: list[int] = []  # peers to be asked, the first one already is
         self.engine.awake_since = self.slot
         for txid in self.own:
             self.own[txid] = -1
         for block in self.disk.blocks.values():
             progress = self.engine.add(block, self.slot)
             self._count(progress.undone, progress.applied)
+        self.talk = Talk(self)
 
     @property
     def identity(self) -> bytes:
@@ -87,42 +85,24 @@ class Node:
 
     # -- what comes in ------------------------------------------------------------------------------------------
 
-    def take_block(self, block: Block, sender: int | None = None) -> bool:
-        """Judge a block; False where it is refused. One that is early comes again when its slot begins."""
+    def take_block(self, block: Block) -> Progress:
+        """Judge a block. Raises BlockError or TransactionError where it is refused, or early."""
         try:
             progress = self.engine.add(block, self.slot)
-        except (BlockError, TransactionError) as error:
-            if error.code == "early":
-                begins = self.engine.slots.begins_ms(block.header.slot) - self.skew_ms
-                self.network.agenda.at(self.network.moment(begins), self._take_again, block, sender)
-                return True
-            self.network.refused_block(self, error.code)
+        except (BlockError, TransactionError):
             self._report()
-            return False
-        if progress.missing and sender is not None:
-            self.fetch(sender)
+            raise
         self._follow(progress)
-        return True
+        return progress
 
-    def _take_again(self, block: Block, sender: int | None) -> None:
-        if self.is_up:
-            self.take_block(block, sender)
-
-    def take_vote(self, vote: Vote, item: Item | None = None) -> None:
+    def take_vote(self, vote: Vote) -> None:
         """Count a vote, and tell it on if it is new and good."""
-        progress = self.engine.add_vote(vote)
-        if progress.votes and item is not None:
-            self.behaviour.relay(self, item)
-        self._follow(progress)
+        self._follow(self.engine.add_vote(vote))
 
-    def take_transaction(self, transaction: SignedTransaction, item: Item) -> str:
-        """Admit a transaction and tell it on; the code of the refusal, or empty."""
-        try:
-            self.pool.admit(transaction, self.engine.state, self.slot)
-        except TransactionError as error:
-            return error.code
-        self.behaviour.relay(self, item)
-        return ""
+    def take_transaction(self, transaction: SignedTransaction) -> None:
+        """Admit a transaction and tell it on. Raises TransactionError."""
+        self.pool.admit(transaction, self.engine.state, self.slot)
+        self.behaviour.tell_transaction(self, transaction)
 
     # -- what follows -------------------------------------------------------------------------------------------
 
@@ -131,10 +111,9 @@ class Node:
         for added in progress.added:
             assert added.block is not None
             self.disk.blocks[added.id] = added.block
-            if added.id not in self.hidden:
-                item = network.block_item(added.block)
-                network.flood.hold(self.index, item)
-                self.behaviour.relay(self, item)
+            network.reached(self, added.id)
+        if progress.added or progress.votes:
+            self.behaviour.tell(self, self._shown(progress))
         if progress.undone or progress.applied:
             self._move(progress.undone, progress.applied)
         if progress.final is not None:
@@ -142,6 +121,15 @@ class Node:
         self._report()
         if self.operator is not None and (progress.applied or progress.votes):
             self.behaviour.vote(self)
+
+    def _shown(self, progress: Progress) -> Progress:
+        """A step without what is hidden."""
+        if not self.hidden:
+            return progress
+        shown = Progress()
+        shown.added = [block for block in progress.added if block.id not in self.hidden]
+        shown.votes = [vote for vote in progress.votes if vote.id not in self.hidden]
+        return shown
 
     def _move(self, undone: list[Undone], applied: list[Step]) -> None:
         """The selected chain moved: the mempool and what this node's payers wait for move with it."""
@@ -235,7 +223,10 @@ class Node:
 
     def publish(self, block: Block) -> None:
         """Take a block oneself and tell it to everybody."""
-        self.take_block(block)
+        try:
+            self.take_block(block)
+        except (BlockError, TransactionError) as error:
+            self.network.refused_block(self, error.code)
 
     def cast_vote(self) -> None:
         """Vote as an honest validator does, if there is something to vote for."""
@@ -252,70 +243,9 @@ class Node:
         assert self.operator is not None
         return duties.make_vote(self.engine, self.identity, target, self.operator.consensus.sign_digest)
 
-    def send_vote(self, vote: Vote, to: tuple[int, ...] | None = None) -> None:
+    def send_vote(self, vote: Vote, to: Iterable[int] | None = None) -> None:
         """Count an own vote and tell it to neighbours, all of them unless `to` names some nodes."""
-        item = self.network.item(VOTE, vote.id, vote, len(vote.encoded()))
-        self.network.flood.hold(self.index, item)
-        self.network.flood.forward(self.index, item, to)
+        if to is not None:
+            self.hidden.add(vote.id)
+            self.talk.offer_vote(vote, to)
         self.take_vote(vote)
-
-    # -- asking -------------------------------------------------------------------------------------------------
-
-    def fetch(self, peer: int) -> None:
-        """Ask a peer for everything it has and this node lacks: a question and an answer later it is here.
-
-        Peers are asked one after the other, so that nothing is sent twice.
-        """
-        if peer not in self._asking:
-            self._asking.append(peer)
-            if len(self._asking) == 1:
-                self._ask()
-
-    def _ask(self) -> None:
-        delay = self.network.links.delay
-        self.network.agenda.after(delay() + delay(), self._answered, self._asking)
-
-    def _answered(self, asking: list[int]) -> None:
-        if asking is not self._asking or not self.is_up:
-            return  # it crashed meanwhile
-        peer = asking.pop(0)
-        self._take_from(peer)
-        if asking:
-            self._ask()
-
-    def _take_from(self, peer: int) -> None:
-        network = self.network
-        other = network.nodes[peer]
-        if not other.is_up or not network.links.carries(self.index, peer, network.agenda.now):
-            again = network.random.choice(network.links.peers[self.index])
-            network.agenda.after(_RETRY_MS, self.fetch, again)
-            return
-        for block in other.lacking(self.engine):
-            network.flood.sent[BLOCK] += network.block_item(block).size
-            self.take_block(block, peer)
-        for votes in list(other.engine.ballots.links.values()):
-            for vote in list(votes.values()):
-                self._take_item(network.item(VOTE, vote.id, vote, len(vote.encoded())))
-        for transaction in list(other.pool.transactions()):
-            if transaction.txid not in self.pool:
-                self._take_item(network.item(TRANSACTION, transaction.txid, transaction, len(transaction.raw)))
-
-    def _take_item(self, item: Item) -> None:
-        flood = self.network.flood
-        if not flood.has(self.index, item):
-            flood.hold(self.index, item)
-            flood.sent[item.kind] += item.size
-            self.network.receive(self.index, item, self.index)
-
-    def lacking(self, engine: Engine) -> list[Block]:
-        """The blocks here, in an order in which parents come first, that another engine lacks."""
-        mine = self.engine
-        front = [mine.by_index[index] for index in mine.dag.tips()]
-        found: dict[int, Block] = {}
-        while front:
-            block = front.pop()
-            if block.index in found or block.id in engine.blocks or block.header is None:
-                continue
-            found[block.index] = self.disk.blocks[block.id]
-            front += [mine.by_index[parent] for parent in block.coloured.parents]
-        return [found[index] for index in sorted(found) if found[index].id not in self.hidden]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
 from itertools import pairwise
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from node.consensus.dagblocks import DagBlock
 from node.consensus.engine import Engine
 from node.encoding.amounts import SUPPLY
-from node.lab.measures import Payment, spread
+from node.lab.measures import Payment, spread, spread_of
 from node.ledger import registry, staking
 from node.ledger.state import waves_of
+from node.mesh.protocol.messages import BLOCK, TRANSACTION, VOTE
 
 if TYPE_CHECKING:
     from node.lab.network import Network
@@ -45,11 +47,12 @@ def report(network: Network) -> dict[str, Any]:
         "inclusion_ms": spread(payment.included - payment.submitted for payment in payments if payment.included >= 0),
         "finality_ms": _finality(network, payments),
         "finality": _progress(network),
-        "bytes": {
-            **network.flood.sent,
-            "total": sum(network.flood.sent.values()),
-            "per_node_per_s": sum(network.flood.sent.values()) // (seconds * scenario.nodes),
-        },
+        "traffic": _traffic(network, seconds),
+        "propagation_ms": spread_of(measures.ways),
+        "returns": [
+            {"node": back.node, "second": back.began // 1000, "lacked": back.lacked, "took_ms": back.took_ms}
+            for back in measures.returns
+        ],
         "reorganisations": {
             "count": sum(measures.depths.values()),
             "deepest": max(measures.depths, default=0),
@@ -62,6 +65,33 @@ def report(network: Network) -> dict[str, Any]:
         "findings": network.attack.findings(),
         "safety": safety(network),
         "series": [asdict(moment) for moment in measures.series],
+    }
+
+
+def _traffic(network: Network, seconds: int) -> dict[str, Any]:
+    """What was sent, by kind; how often a thing is announced to a node, and how much of it comes again."""
+    wires, measures, nodes = network.wires, network.measures, network.scenario.nodes
+    named = {number: f"Given {number}" for number in (TRANSACTION, VOTE)}
+    labels = {named[TRANSACTION]: "transactions", named[VOTE]: "votes", "WholeBlock": "blocks"}
+    labels |= {"Inventory": "inventories", "NewBlock": "headers", "Get": "requests", "Absent": "absences"}
+    messages, sizes = Counter[str](), Counter[str]()
+    for name, count in wires.messages.items():
+        messages[labels.get(name, "other")] += count
+        sizes[labels.get(name, "other")] += wires.bytes[name]
+    total, minutes = sum(sizes.values()), seconds * nodes / 60
+    blocks = wires.messages["WholeBlock"]
+    return {
+        "messages": dict(sorted(messages.items())),
+        "bytes": dict(sorted(sizes.items())),
+        "total_bytes": total,
+        "bytes_per_node_s": total // (seconds * nodes),
+        "messages_per_node_minute": round(sum(messages.values()) / minutes, 1),
+        "bytes_per_node_minute": round(total / minutes),
+        "headers_per_block": _ratio(wires.messages["NewBlock"], measures.judged[BLOCK]),
+        "names_per_thing": _ratio(wires.things, measures.judged[TRANSACTION] + measures.judged[VOTE]),
+        "blocks_again_percent": _ratio(100 * max(0, blocks - measures.judged[BLOCK]), blocks),
+        "links_ended": dict(sorted(measures.closed.items())),
+        "bans": {"of_attackers": measures.banned[False], "of_honest": measures.banned[True]},
     }
 
 

@@ -67,7 +67,9 @@ class Scenario:
     loss_permille: int = 0
     skew_ms: int = 0  # clocks are wrong by at most this
     degree: int = 8
+    kilobits: int = 0  # what a node can send in a second, 0 for any amount
     crashes: int = 0
+    away: tuple[int, int] | None = None  # the last node but one is off between these seconds
     quiet: tuple[int, int] | None = None  # no payments between these seconds
     cuts: tuple[Cut, ...] = ()
     without: tuple[str, ...] = ()  # clauses that are switched off
@@ -81,6 +83,8 @@ class Scenario:
             )
         if self.quiet is not None and not self.quiet[0] < min(self.quiet[1], self.seconds):
             raise ScenarioError(f"A quiet time starts before it ends, and within the run of {self.seconds} s.")
+        if self.away is not None and not self.away[0] < self.away[1] < self.seconds:
+            raise ScenarioError(f"A node that is away leaves before it comes back, within the run of {self.seconds} s.")
         if late := [cut for cut in self.cuts if cut.start >= self.seconds]:
             raise ScenarioError(
                 f"A partition from second {late[0].start} on lies beyond the {self.seconds} s of the run."

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from node.lab.node import Node
     from node.lab.scenario import Scenario
 
+Graph = tuple[tuple[int, ...], ...]
+"""The neighbours of each node."""
+
 
 class Attack:
     """Nobody attacks.
@@ -42,6 +45,12 @@ class Attack:
             return ()
         count = scenario.validators * scenario.share_percent // 100
         return tuple(sorted(scenario.random("attackers").sample(range(scenario.validators), count)))
+
+    @classmethod
+    def rewire(cls, scenario: Scenario, peers: Graph) -> Graph:
+        """Who is linked to whom."""
+        del scenario
+        return peers
 
     def begin(self) -> None:
         """Give the attackers their behaviour."""

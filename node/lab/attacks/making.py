@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from node.consensus.blocks import Block
 from node.lab.attacks.attack import Attack, PrivateChain
 from node.lab.behaviour import Behaviour
-from node.lab.flood import VOTE
 from node.light.signature import wave_signature
 from node.light.spectrum import VISIBLE
 
@@ -20,10 +19,8 @@ _STALE_SLOTS = 20
 
 
 def tell(node: Node, block: Block, to: tuple[int, ...] | None = None) -> None:
-    """Send a block to neighbours without asking the own engine, all of them unless `to` names some nodes."""
-    item = node.network.block_item(block)
-    node.network.flood.hold(node.index, item)
-    node.network.flood.forward(node.index, item, to)
+    """Announce a block to neighbours without asking the own engine, all of them unless `to` names some nodes."""
+    node.talk.offer_block(block, node.network.links.peers[node.index] if to is None else to)
 
 
 def halves(node: Node) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -173,9 +170,7 @@ class Spam(Attack):
         vote = node.sign_vote(targets[-1])
         if vote is not None and vote.source < vote.target:
             vote = vote._replace(signature=bits(64))
-            item = network.item(VOTE, vote.id, vote, len(vote.encoded()))
-            network.flood.hold(node.index, item)
-            network.flood.forward(node.index, item)
+            node.talk.offer_vote(vote, network.links.peers[node.index])
         nonce = node.pool.next_nonce(node.engine.state, node.reporter.address)
         for _ in range(2):
             network.submit(node.index, node.reporter.pay(network.genesis.hash, nonce, node.identity, 1 + nonce))

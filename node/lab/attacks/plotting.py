@@ -9,9 +9,9 @@ from node.consensus.blocks import Block
 from node.consensus.tables import Table, next_seed
 from node.lab.attacks.attack import Attack, PrivateChain
 from node.lab.behaviour import Behaviour
-from node.lab.flood import BLOCK, Item
 
 if TYPE_CHECKING:
+    from node.consensus.dagblocks import Progress
     from node.lab.network import Network
     from node.lab.node import Node
     from node.lab.scenario import Scenario
@@ -70,9 +70,9 @@ class _Selfish(Behaviour):
         if node.wants_block(slot):
             self._attack.extend(node, slot)
 
-    def relay(self, node: Node, item: Item) -> None:
-        super().relay(node, item)
-        if item.kind == BLOCK:
+    def tell(self, node: Node, progress: Progress) -> None:
+        super().tell(node, progress)
+        if progress.added:
             self._attack.watch(node)
 
 

@@ -65,6 +65,10 @@ class Host(Protocol):
         """Whether a thing is here, is being judged, or was found bad: it need not be asked for."""
         ...
 
+    def missing(self, block: bytes) -> list[bytes]:
+        """What must come before a block that waits here for its parents; nothing if it does not wait."""
+        ...
+
     def name_of(self, kind: int, head: bytes) -> bytes:
         """The id of an encoded transaction or vote, or of the block with this encoded header."""
         ...

@@ -104,8 +104,8 @@ CLOCK_SKEW_MS = 60_000
 
 KNOWN = 4_093
 """Places for ids of which a node remembers that a peer has them, of each kind; a prime."""
-ANNOUNCE_MS = 200
-"""Transactions and votes are announced together, so often."""
+ANNOUNCE_MS = {messages.TRANSACTION: 200, messages.VOTE: 20}
+"""Things of a kind that come within that time are announced together."""
 REQUEST_MS = 2_000
 """A peer that gave nothing for so long after it was asked is passed over, and the next is asked."""
 PATIENCE = 4

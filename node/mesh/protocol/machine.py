@@ -2,8 +2,8 @@
 
 It knows things by kind and id and leaves what they say to its host, who judges them one after another and tells the
 outcome: only what was found good is told on. Blocks are announced by their headers at once; transactions and votes by
-inventories, gathered for a moment. Whoever lacks something asks one peer at a time. What a peer has that was made while
-one was away is named by its history, parents first.
+inventories, gathered for a moment, votes for a short one, since finality waits for them. Whoever lacks something asks
+one peer at a time. What a peer has that was made while one was away is named by its history, parents first.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Machine:
         self.peers: dict[int, Peer] = {}
         self.requests = Requests()
         self.effects: list[Effect] = []
-        self._announce_ms = NEVER
+        self._announce_ms = [NEVER for _ in KINDS]
         self._put_off_ms = NEVER
         self._due_ms = NEVER
 
@@ -97,9 +97,8 @@ class Machine:
             # Those most wanted, and of these the newest: sorting keeps the order of what is worth the same.
             held = sorted(self._host.held(kind), key=itemgetter(1))
             peer.announce[kind] = dict(held[-MAX_NAMES:])
-        self._announce_ms = now_ms
-        self._by(now_ms)
-        peer.behind = any(not self._host.has(BLOCK, tip) for tip in hello.tips)
+            self._announce_by(kind, now_ms)
+        peer.behind = not all(map(self._is_taken, hello.tips))
         self._go_on(peer, now_ms)
 
     def disconnected(self, number: int, now_ms: int) -> None:
@@ -159,7 +158,8 @@ class Machine:
                     if self.requests.is_asked(kind, name, peer.number):
                         self.requests.absent(kind, name, peer.number)
                         self._name_again(peer, kind, name)
-                        self._fault(peer, _ABSENT, now_ms)
+                        if kind != TRANSACTION:  # those go into blocks, and wait no more
+                            self._fault(peer, _ABSENT, now_ms)
                 self._ask(now_ms)
             case AskHistory(locator, limit):
                 self.effects.append(TellHistory(peer.number, locator, min(limit, MAX_HISTORY)))
@@ -180,6 +180,11 @@ class Machine:
             if not has(kind, name):
                 is_wanted = True
                 self.requests.want(kind, name, peer.number, worth)
+            elif kind == BLOCK:
+                # It may wait here for others that were lost on their way: who has it has them too.
+                for below in self._host.missing(name):
+                    is_wanted = True
+                    self.requests.want(BLOCK, below, peer.number)
         if is_wanted:
             self._ask(now_ms)
 
@@ -220,12 +225,15 @@ class Machine:
                 continue
             if kind != BLOCK:
                 peer.announce[kind][name] = worth
-                if self._announce_ms == NEVER:
-                    self._announce_ms = now_ms + ANNOUNCE_MS
-                    self._by(self._announce_ms)
+                self._announce_by(kind, now_ms + ANNOUNCE_MS[kind])
             elif not fresh or not self._push(peer, name, header, now_ms):
                 peer.untold = True
                 self._put_off(now_ms)
+
+    def _announce_by(self, kind: int, moment_ms: int) -> None:
+        if moment_ms < self._announce_ms[kind]:
+            self._announce_ms[kind] = moment_ms
+            self._by(moment_ms)
 
     def _push(self, peer: Peer, name: bytes, header: bytes, now_ms: int) -> bool:
         """Tell a peer of a block at once, if the rates allow it."""
@@ -261,6 +269,7 @@ class Machine:
         missing again and again, for its history."""
         found = self.peers.get(peer)
         if found is None:
+            self._ask_everybody(now_ms)
             return
         wanted = [name for name in names if not self._host.has(BLOCK, name)]
         found.chased += any((BLOCK, name) not in self.requests for name in wanted)
@@ -277,8 +286,16 @@ class Machine:
         if (found := self.peers.get(peer)) is not None:
             found.judging -= 1
             found.behind = found.behind or lost
+        elif lost:
+            self._ask_everybody(now_ms)
         for each in self.peers.values():
             self._go_on(each, now_ms)
+
+    def _ask_everybody(self, now_ms: int) -> None:
+        """Who sent a block is gone, and what it needs may be with any other peer: let history tell."""
+        for peer in self.peers.values():
+            peer.behind = True
+            self._go_on(peer, now_ms)
 
     # -- things that go -------------------------------------------------------------------------------------------
 
@@ -320,20 +337,18 @@ class Machine:
         if (found := self.peers.get(peer)) is not None:
             self._send(found, History(names, int(more)), now_ms)
 
-    def _announce(self, now_ms: int) -> None:
-        self._announce_ms = NEVER
+    def _announce(self, kind: int, now_ms: int) -> None:
+        self._announce_ms[kind] = NEVER
         for peer in list(self.peers.values()):
-            for kind in KINDS:
-                waiting = peer.announce[kind]
-                if not waiting:
-                    continue
-                names = sorted(waiting, key=waiting.__getitem__, reverse=True)
-                known = peer.known[kind]
-                names = [name for name in names if known.add(name)]
-                for start in range(0, len(names), MAX_NAMES):
-                    some = names[start : start + MAX_NAMES]
-                    self._send(peer, Inventory(kind, tuple(some), _worths(waiting, some)), now_ms)
-                waiting.clear()
+            waiting = peer.announce[kind]
+            if not waiting:
+                continue
+            known = peer.known[kind]
+            names = [name for name in sorted(waiting, key=waiting.__getitem__, reverse=True) if known.add(name)]
+            for start in range(0, len(names), MAX_NAMES):
+                some = names[start : start + MAX_NAMES]
+                self._send(peer, Inventory(kind, tuple(some), _worths(waiting, some)), now_ms)
+            waiting.clear()
 
     # -- history --------------------------------------------------------------------------------------------------
 
@@ -365,7 +380,12 @@ class Machine:
         self._go_on(peer, now_ms)
 
     def _locator(self, peer: Peer) -> tuple[bytes, ...]:
-        return tuple(dict.fromkeys((*peer.page, *self._host.locator())))[:MAX_LOCATOR]
+        taken = filter(self._is_taken, peer.page)  # what was named may not have come, or not be kept
+        return tuple(dict.fromkeys((*taken, *self._host.locator())))[:MAX_LOCATOR]
+
+    def _is_taken(self, block: bytes) -> bool:
+        """Whether a block is here and waits for nothing."""
+        return self._host.has(BLOCK, block) and not self._host.missing(block)
 
     @property
     def syncing(self) -> bool:
@@ -376,8 +396,9 @@ class Machine:
 
     def tick(self, now_ms: int) -> None:
         """Do what is due. To be called at `due_ms`."""
-        if self._announce_ms <= now_ms:
-            self._announce(now_ms)
+        for kind, moment in enumerate(self._announce_ms):
+            if moment <= now_ms:
+                self._announce(kind, now_ms)
         for number, (kind, name) in self.requests.late(now_ms):
             if number in self.peers:
                 self._name_again(self.peers[number], kind, name)
@@ -389,7 +410,7 @@ class Machine:
             self._send_held(now_ms)
             self._tell_tips(now_ms)
         self._ask(now_ms)
-        self._due_ms = min(self._announce_ms, self._put_off_ms, *map(self._due_of, self.peers.values()), NEVER)
+        self._due_ms = min(*self._announce_ms, self._put_off_ms, *map(self._due_of, self.peers.values()), NEVER)
 
     def _look_after(self, peer: Peer, now_ms: int) -> None:
         silent = now_ms - peer.heard_ms

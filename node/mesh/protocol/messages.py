@@ -274,14 +274,16 @@ def encode(message: AnyMessage) -> bytes:
 
 def weight(message: AnyMessage) -> int:
     """About how many bytes a message takes, at least as many as it does: what quotas count, on both sides alike."""
+    if (weigh := _WEIGH.get(type(message))) is not None:
+        return weigh(message)
     total = 8
     for field in message:
         if type(field) is bytes:
             total += len(field) + 5
-        elif type(field) is tuple:
-            total += 5 + sum(map(_WEIGHTS[type(field[0])], field)) if field else 5
         elif type(field) is str:
             total += 4 * len(field) + 5
+        elif type(field) is tuple:
+            total += 5 + sum(map(_WEIGHTS[type(field[0])], field)) if field else 5
         else:
             total += 9
     return total
@@ -293,6 +295,16 @@ _WEIGHTS: dict[type, Callable[[Any], int]] = {
     tuple: lambda entry: 4 * len(entry[0]) + 17 + sum(len(node) + 5 for node in entry[2:]),
 }
 """Of what a field lists, by the type of the first: all are alike in a message of good form."""
+_NAME = 34
+_WEIGH: dict[type, Callable[[Any], int]] = {
+    Inventory: lambda message: 27 + _NAME * len(message.names) + 9 * len(message.worths),
+    Get: lambda message: 22 + _NAME * len(message.names),
+    Absent: lambda message: 22 + _NAME * len(message.names),
+    AskHistory: lambda message: 22 + _NAME * len(message.locator),
+    History: lambda message: 22 + _NAME * len(message.names),
+    Given: lambda message: 22 + sum(map(len, message.things)) + 5 * len(message.things),
+}
+"""Of those that list something, and are many. An id is 32 bytes and its head."""
 
 
 def decode(kind: int, body: bytes) -> AnyMessage:

@@ -50,8 +50,8 @@ class Quota:
             limit = LIMITS[kind]
             if limit.rate == ANY:
                 return True
-            rate, volume_ = limit.rate * self._percent // 100, limit.volume * self._percent // 100
-            found = self._buckets[kind] = Bucket(rate, now_ms), Bucket(volume_, now_ms)
+            rate, most = limit.rate * self._percent // 100, limit.volume * self._percent // 100
+            found = self._buckets[kind] = Bucket(rate, now_ms), Bucket(most, now_ms)
         number, volume = found
         size = weight(message)
         if not number.has(1, now_ms) or not volume.has(size, now_ms):

@@ -42,7 +42,7 @@ class _Source:
     def __init__(self) -> None:
         self.gave_ms = 0
         self.queue = [Line() for _ in KINDS]
-        self.under_way: list[set[bytes]] = [set() for _ in KINDS]
+        self.under_way: list[dict[bytes, None]] = [{} for _ in KINDS]
 
     def room(self, kind: int) -> bool:
         return len(self.under_way[kind]) < (MAX_BLOCKS_IN_FLIGHT if kind == BLOCK else MAX_IN_FLIGHT)
@@ -54,6 +54,7 @@ class Requests:
     def __init__(self) -> None:
         self._wishes: dict[Thing, _Wish] = {}
         self._sources: dict[int, _Source] = {}
+        self._lined: list[dict[int, None]] = [{} for _ in KINDS]  # sources in whose lines something may stand
         self.due_ms = NEVER
         """Not after the moment when the next answer is late."""
 
@@ -78,6 +79,7 @@ class Requests:
             self.due_ms = min(self.due_ms, wish.asked_ms + REQUEST_MS)
         queue = found.queue[kind]
         queue.add(name, worth)
+        self._lined[kind][source] = None
         few = len(self._wishes) <= MAX_WISHES
         while len(queue) > (MAX_QUEUED if few else MAX_WISHES // len(KINDS) // len(self._sources)):
             self._pass_over(kind, queue.last, source)
@@ -95,7 +97,7 @@ class Requests:
             for source in wish.sources:
                 self._sources[source].queue[kind].remove(name)
             if wish.asked is not None:
-                self._sources[wish.asked].under_way[kind].discard(name)
+                self._sources[wish.asked].under_way[kind].pop(name, None)
 
     def is_asked(self, kind: int, name: bytes, peer: int) -> bool:
         """Whether the thing was asked of this peer and is still waited for."""
@@ -121,6 +123,8 @@ class Requests:
             if peer in wish.sources:
                 self._pass_over(kind, name, peer)
         del self._sources[peer]
+        for lined in self._lined:
+            lined.pop(peer, None)
 
     def late(self, now_ms: int) -> list[tuple[int, Thing]]:
         """What did not come in time, and who owed it; others are asked next."""
@@ -144,7 +148,7 @@ class Requests:
         """Requests to be sent now: peer, kind and ids of each. Sources take turns, so that all share the work."""
         found: list[tuple[int, int, tuple[bytes, ...]]] = []
         for kind in KINDS:
-            turns = [peer for peer, source in self._sources.items() if source.queue[kind]]
+            turns = list(self._lined[kind])
             batches: dict[int, list[bytes]] = {}
             while turns:
                 turns = [peer for peer in turns if self._take(peer, kind, now_ms, batches)]
@@ -174,9 +178,11 @@ class Requests:
             if wish.asked is None:
                 wish.asked, wish.asked_ms = peer, now_ms
                 self.due_ms = min(self.due_ms, now_ms + REQUEST_MS)
-                under_way.add(name)
+                under_way[name] = None
                 batches.setdefault(peer, []).append(name)
                 return True
+        if not queue:
+            del self._lined[kind][peer]
         return False
 
     def _pass_over(self, kind: int, name: bytes, peer: int) -> None:
@@ -187,9 +193,10 @@ class Requests:
         del wish.sources[peer]
         self._sources[peer].queue[kind].remove(name)
         if wish.asked == peer:
-            self._sources[peer].under_way[kind].discard(name)
+            self._sources[peer].under_way[kind].pop(name, None)
             wish.asked = None
             for other, worth in wish.sources.items():
                 self._sources[other].queue[kind].add(name, worth)
+                self._lined[kind][other] = None
         if not wish.sources:
             del self._wishes[kind, name]

@@ -125,3 +125,18 @@ def test_a_payment_with_a_tip_is_told_and_given_before_older_ones() -> None:
     here.machine.take(1, asked, 1_000)
     (given,) = here.sent()
     assert [payment.raw for payment in waiting if payment.body.tip] == list(given.things[:2])
+
+
+def test_what_waits_for_parents_says_what_is_missing_below_it() -> None:
+    here = Here()
+    here.network.groups = [here.network.nodes[1:]]
+    for _ in range(4):
+        here.network.pass_slot()
+    first, *later = here.network.blocks
+    for block in reversed(later):
+        here.engine.add(block, 10)
+    last = later[-1].id
+    assert here.host.has(BLOCK, last)
+    assert here.host.missing(last) == [first.id], "through the others that wait"
+    here.engine.add(first, 10)
+    assert here.host.missing(last) == []

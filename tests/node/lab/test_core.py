@@ -1,4 +1,4 @@
-"""The core of the simulator: agenda, links and flood, without an engine."""
+"""The core of the simulator: agenda, links and what travels on them, without an engine."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.lab.agenda import Agenda
-from node.lab.flood import BLOCK, INVENTORY_BYTES, Flood, Item
 from node.lab.links import Latency, Links, Partition, regular_graph
+from node.lab.wires import Link, Wires
+from node.mesh.protocol.messages import TRANSACTION, AnyMessage, Given, History, Ping, WholeBlock, weight
 
 
 def test_events_happen_by_time_then_in_the_order_they_were_put() -> None:
@@ -67,68 +68,118 @@ def test_a_graph_is_connected_symmetric_and_of_bounded_degree(nodes: int, degree
 
 
 class Town:
-    """Nodes that forward whatever they get."""
+    """Two nodes or more, in a ring, that note what comes and when."""
 
-    def __init__(self, nodes: int, *, loss: int = 0, cut: Partition | None = None) -> None:
+    def __init__(
+        self, nodes: int = 2, *, loss: int = 0, bytes_per_s: int = 0, cut: Partition | None = None, seed: int = 1
+    ) -> None:
         self.agenda = Agenda()
-        self.up = [True] * nodes
-        self.heard: dict[int, int] = {}
-        links = Links(
-            regular_graph(nodes, 8, Random(1)), Latency(200, Random(2)), loss, [cut] if cut else [], Random(4)
-        )
-        self.flood = Flood(self.agenda, links, nodes, self.receive, self.up)
+        self.heard: list[tuple[int, int, AnyMessage]] = []
+        ring = tuple(((node - 1) % nodes, (node + 1) % nodes) for node in range(nodes))
+        links = Links(ring, Latency(200, Random(seed)), loss, [cut] if cut else [], Random(seed + 1))
+        self.wires = Wires(self.agenda, links, nodes, bytes_per_s, self.deliver)
+        self.link = self.wires.open(0, 1)
 
-    def receive(self, node: int, item: Item, sender: int) -> None:
-        assert node not in self.heard, "a node hears of a thing once"
-        self.heard[node] = self.agenda.now
-        self.flood.forward(node, item)
+    def deliver(self, link: Link, receiver: int, message: AnyMessage) -> None:
+        assert link is self.wires.link(receiver, link.beyond(receiver))
+        self.heard.append((self.agenda.now, receiver, message))
 
-    def tell(self) -> Item:
-        item = self.flood.item(BLOCK, "news", 1000)
-        self.flood.hold(0, item)
-        self.flood.forward(0, item)
-        return item
+    def send(self, *messages: AnyMessage) -> None:
+        for message in messages:
+            self.wires.send(self.link, 0, message)
+
+    @property
+    def tokens(self) -> list[int]:
+        return [message.token for *_, message in self.heard if isinstance(message, Ping)]
 
 
-def test_a_flood_reaches_everybody_once_at_little_more_than_one_event_each() -> None:
-    town = Town(200)
-    town.tell()
+PINGS = [Ping(number) for number in range(300)]
+BLOCK = WholeBlock(bytes(400), bytes(100_000))
+
+
+def test_what_is_sent_arrives_once_and_in_its_order() -> None:
+    town = Town()
+    town.send(*PINGS)
     town.agenda.run(60_000)
-    assert len(town.heard) == 199
-    assert max(town.heard.values()) < 2_000
-    assert town.agenda.done < 2.5 * 200
-    assert town.flood.sent[BLOCK] == 199 * 1000
-    assert town.flood.sent["inventory"] == INVENTORY_BYTES * sum(len(peers) for peers in town.flood._links.peers)
+    assert town.tokens == list(range(300))
+    assert all(receiver == 1 for _, receiver, _ in town.heard)
+    assert town.wires.messages == {"Ping": 300}
+    assert town.wires.bytes["Ping"] == 300 * (weight(Ping(0)) + 5)
+    assert town.heard[-1][0] < 1_200
 
 
-def test_what_is_lost_on_one_link_comes_by_another() -> None:
-    town = Town(100, loss=200)
-    town.tell()
+def test_loss_delays_and_loses_nothing() -> None:
+    times = {}
+    for loss in (0, 100, 300):
+        town = Town(loss=loss)
+        for number, ping in enumerate(PINGS):
+            town.agenda.at(1_000 * number, town.send, ping)
+        town.agenda.run(3_600_000)
+        assert town.tokens == list(range(300))
+        times[loss] = sum(when - 1_000 * number for number, (when, *_) in enumerate(town.heard))
+    assert times[0] * 1.1 < times[100] < times[300]
+
+
+def test_a_large_message_is_lost_in_part_more_often_than_a_small_one() -> None:
+    took = []
+    for message in (Ping(1), BLOCK):
+        town = Town(loss=50)
+        for number in range(20):
+            town.agenda.at(60_000 * number, town.send, message)
+        town.agenda.run(60_000 * 20)
+        took.append(sum(when - 60_000 * number for number, (when, *_) in enumerate(town.heard)))
+    assert 2 * took[0] < took[1]
+
+
+def test_a_slow_uplink_sends_the_urgent_first() -> None:
+    town = Town(bytes_per_s=10_000)
+    name = bytes(32)
+    town.send(History((name,) * 300, 0), BLOCK, Given(TRANSACTION, (bytes(2_000),)), Ping(1))
     town.agenda.run(60_000)
-    assert len(town.heard) == 99
+    kinds = [type(message) for *_, message in town.heard]
+    assert kinds == [Ping, WholeBlock, Given, History]
+    assert 10_000 < town.heard[1][0] < 11_500, "a hundred thousand bytes at ten thousand a second"
+    town.send(Ping(2))
+    before = town.agenda.now
+    town.agenda.run(120_000)
+    assert town.heard[-1][0] - before < 1_000, "the uplink is free again"
 
 
-def test_a_partition_holds_what_is_sent_and_a_node_that_is_down_hears_nothing() -> None:
-    groups = tuple(node % 2 for node in range(60))
-    town = Town(60, cut=Partition(0, 10_000, groups))
-    town.up[2] = False
-    item = town.tell()
-    town.agenda.run(9_999)
-    assert set(town.heard) == {node for node in range(1, 60) if node % 2 == 0} - {2}
-    assert not town.flood.has(2, item)
-    town.agenda.run(10_000)
-    town.up[2] = True
-    town.flood.forward(0, item, to=range(1, 60))
-    town.agenda.run(20_000)
-    assert set(town.heard) == set(range(1, 60))
+def test_what_is_sent_into_a_partition_waits_for_its_end_or_is_given_up_with_its_link() -> None:
+    for given_up in (False, True):
+        town = Town(cut=Partition(0, 10_000, (0, 1)))
+        town.send(Ping(1))
+        town.agenda.run(9_999)
+        assert not town.heard
+        if given_up:
+            town.wires.close(town.link)
+            assert town.wires.link(0, 1) is None
+            town.wires.open(0, 1)
+        town.agenda.run(20_000)
+        assert town.tokens == ([] if given_up else [1])
+
+
+def test_what_is_on_a_link_that_ends_is_lost_and_the_next_link_is_another() -> None:
+    town = Town(3)
+    town.send(Ping(1))
+    town.wires.close(town.link)
+    town.send(Ping(2))
+    assert town.wires.link(0, 1) is None
+    again = town.wires.open(1, 0)
+    assert again.number != town.link.number
+    town.wires.send(again, 1, Ping(3))
+    town.agenda.run(5_000)
+    assert town.tokens == [3]
+    assert [len(town.wires.of(node)) for node in range(3)] == [1, 1, 0]
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_the_same_draws_give_the_same_flood(seed: int) -> None:
-    def run() -> dict[int, int]:
-        town = Town(80, loss=seed * 50)
-        town.tell()
-        town.agenda.run(60_000)
-        return town.heard
+def test_the_same_draws_give_the_same_times(seed: int) -> None:
+    def run() -> list[int]:
+        town = Town(loss=seed * 50, bytes_per_s=50_000, seed=seed)
+        town.send(BLOCK, *PINGS)
+        town.agenda.run(600_000)
+        return [when for when, *_ in town.heard]
 
     assert run() == run()
+    assert len(run()) == 301

@@ -67,6 +67,17 @@ class Host:
     def locator(self) -> tuple[bytes, ...]:
         return (*self.top()[:20], GENESIS)
 
+    def missing(self, block: bytes) -> list[bytes]:
+        found: dict[bytes, None] = {}
+        doing = [block]
+        while doing:
+            name = doing.pop()
+            if name in self.orphans:
+                doing += parents_of(self.orphans[name][0])
+            elif name not in self.blocks and name != block:
+                found[name] = None
+        return list(found)
+
     def past_of(self, names: list[bytes]) -> set[bytes]:
         found: set[bytes] = set()
         doing = [name for name in names if name in self.blocks]
@@ -88,14 +99,19 @@ def parents_of(header: bytes) -> tuple[bytes, ...]:
 
 
 class Node:
-    """A machine with its host; its links are numbered by the other node's number."""
+    """A machine with its host. `peers` are the nodes at the other ends of its links, by the link's number."""
 
     def __init__(self, network: Network, number: int) -> None:
         self.network = network
         self.number = number
         self.host = Host()
         self.machine = Machine(self.host)
+        self.peers: dict[int, int] = {}
         self.closed: list[Close] = []
+        self.busy = 0
+        """Until when it judges what came before."""
+        self.fails = 0
+        """So many blocks that are judged next cannot be kept, through no fault of theirs."""
 
     @property
     def hello(self) -> Hello:
@@ -136,16 +152,20 @@ class Node:
         host.judging.discard(effect.name)
         host.judged[effect.name] += 1
         last = effect.parts[-1]
+        if effect.kind == BLOCK and self.fails:
+            self.fails -= 1
+            machine.judged(effect.peer, now, lost=True)
+            self.network.carry(self)
+            return
         if last.startswith(b"bad"):
             machine.refused(effect.peer, "bad", hostile=True, now_ms=now)
         elif effect.kind != BLOCK:
             host.things[effect.kind, effect.name] = last
             machine.accepted(effect.kind, effect.name, now_ms=now)
         else:
-            missing = [parent for parent in parents_of(effect.parts[0]) if parent not in host.blocks]
-            if missing:
+            if any(parent not in host.blocks for parent in parents_of(effect.parts[0])):
                 host.orphans[effect.name] = effect.parts[0], last
-                machine.lacking(effect.peer, [name for name in missing if name not in host.orphans], now)
+                machine.lacking(effect.peer, host.missing(effect.name), now)
             else:
                 self.add(effect.name, effect.parts[0], last, fresh=not machine.syncing)
         machine.judged(effect.peer, now)
@@ -155,36 +175,47 @@ class Node:
 class Network:
     """The nodes and what is on its way between them."""
 
-    def __init__(self, nodes: int, seed: int = 0, delay: tuple[int, int] = (10, 80), loss_permille: int = 0) -> None:
+    def __init__(
+        self,
+        nodes: int,
+        seed: int = 0,
+        delay: tuple[int, int] = (10, 80),
+        loss_permille: int = 0,
+        judging: tuple[int, int] = (1, 1),
+    ) -> None:
         self.random = Random(seed)
         self.delay = delay
+        self.judging = judging
         self.loss = loss_permille
         self.now = 0
         self.nodes = [Node(self, number) for number in range(nodes)]
-        self.links: set[frozenset[int]] = set()
+        self.links: dict[frozenset[int], int] = {}  # and which link between the two it is
         self.sent: Counter[type] = Counter()
         self.bytes = 0
         self._agenda: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
         self._count = 0
-        self._ready: dict[tuple[int, int], int] = {}  # links keep the order of what they carry
+        self._links = 0
+        self._ready: dict[tuple[int, int], int] = {}  # by receiver: links keep the order of what they carry
 
     def at(self, when: int, call: Callable[..., None], *arguments: Any) -> None:
         self._count += 1
         heapq.heappush(self._agenda, (when, self._count, call, arguments))
 
     def connect(self, one: int, other: int) -> None:
-        self.links.add(frozenset((one, other)))
+        self._links += 1
+        link = self.links[frozenset((one, other))] = self._links
         a, b = self.nodes[one], self.nodes[other]
+        a.peers[link], b.peers[link] = other, one
         hello_a, hello_b = a.hello, b.hello
-        a.machine.connected(other, hello_b, False, self.now)
-        b.machine.connected(one, hello_a, True, self.now)
+        a.machine.connected(link, hello_b, False, self.now)
+        b.machine.connected(link, hello_a, True, self.now)
         self.carry(a)
         self.carry(b)
 
     def cut(self, one: int, other: int) -> None:
-        self.links.discard(frozenset((one, other)))
-        for node, peer in ((one, other), (other, one)):
-            self.nodes[node].machine.disconnected(peer, self.now)
+        link = self.links.pop(frozenset((one, other)))
+        for node in (one, other):
+            self.nodes[node].machine.disconnected(link, self.now)
             self.carry(self.nodes[node])
 
     def carry(self, node: Node) -> None:
@@ -197,18 +228,20 @@ class Network:
         match effect:
             case Send(peer, message):
                 self.sent[type(message)] += 1
-                if frozenset((node.number, peer)) not in self.links:
+                receiver = node.peers.get(peer, node.number)  # a link to nowhere, where a test plays the peer
+                if self.links.get(frozenset((node.number, receiver))) != peer:
                     return
                 body = messages.encode(message)
                 self.bytes += len(body)
-                when = max(self._ready.get((node.number, peer), 0), self.now + self.random.randint(*self.delay))
-                self._ready[node.number, peer] = when
+                when = max(self._ready.get((receiver, peer), 0), self.now + self.random.randint(*self.delay))
+                self._ready[receiver, peer] = when
                 if self.random.randrange(1000) >= self.loss:
                     number = messages.NUMBERS[type(message)]
-                    self.at(when, self._arrive, node.number, peer, number, body)
+                    self.at(when, self._arrive, peer, receiver, number, body)
             case Judge():
                 node.host.judging.add(effect.name)
-                self.at(self.now + 1, node.judge, effect)
+                node.busy = max(node.busy, self.now) + self.random.randint(*self.judging)
+                self.at(node.busy, node.judge, effect)
             case GiveBlocks(peer, names):
                 for name in names:
                     if name in node.host.blocks:
@@ -219,15 +252,17 @@ class Network:
                 node.machine.tell_history(peer, *node.host.history(locator, limit), self.now)
             case Close():
                 node.closed.append(effect)
-                self.links.discard(frozenset((node.number, effect.peer)))
-                other = self.nodes[effect.peer]
-                other.machine.disconnected(node.number, self.now)
+                if effect.peer not in node.peers:
+                    return
+                other = self.nodes[node.peers[effect.peer]]
+                self.links.pop(frozenset((node.number, other.number)), None)
+                other.machine.disconnected(effect.peer, self.now)
                 self.carry(other)
 
-    def _arrive(self, sender: int, receiver: int, number: int, body: bytes) -> None:
+    def _arrive(self, link: int, receiver: int, number: int, body: bytes) -> None:
         node = self.nodes[receiver]
-        if frozenset((sender, receiver)) in self.links:
-            node.machine.received(sender, number, body, self.now)
+        if self.links.get(frozenset((receiver, node.peers[link]))) == link:
+            node.machine.received(link, number, body, self.now)
             self.carry(node)
 
     def run(self, until: int) -> None:

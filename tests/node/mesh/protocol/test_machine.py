@@ -79,7 +79,7 @@ def test_inventories_are_gathered_and_the_most_wanted_come_first() -> None:
     network.connect(0, 1)
     network.run(100)
     names = [network.nodes[0].make(TRANSACTION, b"payment %d" % worth, worth) for worth in range(30)]
-    network.nodes[0].machine.tick(network.now + ANNOUNCE_MS)
+    network.nodes[0].machine.tick(network.now + ANNOUNCE_MS[TRANSACTION])
     sends = [effect.message for effect in network.nodes[0].machine.take_effects() if isinstance(effect, Send)]
     assert sends == [Inventory(TRANSACTION, tuple(reversed(names)), tuple(reversed(range(30))))]
 
