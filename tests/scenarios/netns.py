@@ -86,13 +86,18 @@ class Town:
 
     def run_node(self, number: int, profile: str, log: Path) -> subprocess.Popen[bytes]:
         """A node of a profile in a host's namespace, as its owner would run it there."""
-        env = {name: value for name, value in os.environ.items() if not name.startswith("NEXUS_MESH_")}
-        inside = ("ip", "netns", "exec", self.name(number))
-        with log.open("wb") as output:
-            return subprocess.Popen(
-                [*inside, sys.executable, "-m", "nexus_tui", "--profile", profile, "node", "run"],
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+        return run_inside(self.name(number), profile, log)
+
+
+def run_inside(namespace: str, profile: str, log: Path) -> subprocess.Popen[bytes]:
+    """A node of a profile in a namespace."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("NEXUS_MESH_")}
+    inside = ("ip", "netns", "exec", namespace)
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            [*inside, sys.executable, "-m", "nexus_tui", "--profile", profile, "node", "run"],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
