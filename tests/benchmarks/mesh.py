@@ -22,11 +22,14 @@ from node.mesh.link import Link
 from node.mesh.protocol.frames import FrameDecoder, frame_head
 from node.mesh.protocol.limits import BULK, CONTROL
 from node.mesh.transport import Transport
+from tests.benchmarks.relayed import Relayed
 
 LOCAL = "127.0.0.1"
 OPEN = AdmissionLimits(total=10_000, local_per_address=10_000, local_per_network=10_000, local_attempts=1_000_000)
 BODY = os.urandom(406)  # with its head 411 bytes
 WIRE = 411
+RELAYED_FRAMES = 8_000
+"""Within what a circuit may carry in its first minute."""
 
 
 def size(kind: int) -> int | None:
@@ -137,8 +140,12 @@ async def link_frames(count: int) -> float:
     """Frames a second through queue, TLS and decoder to whoever reads."""
     pair = Pair()
     await pair.start()
-    here, there = await pair.link()
+    rate = await _frames(*await pair.link(), count)
+    await pair.close()
+    return rate
 
+
+async def _frames(here: Link, there: Link, count: int) -> float:
     async def read() -> None:
         got = 0
         while got < count:
@@ -150,9 +157,25 @@ async def link_frames(count: int) -> float:
         while not here.send(1, BODY, BULK):
             await here.drain(60)
     await reading
-    spent = time.perf_counter() - start
-    await pair.close()
-    return count / spent
+    return count / (time.perf_counter() - start)
+
+
+async def relayed_link(count: int, trips: int) -> tuple[float, float]:
+    """(frames a second, seconds of an echo) over a link through a relay; all three nodes share a core."""
+    valley = Relayed()
+    await valley.start()
+    here, there = await valley.link()
+    rate = await _frames(here, there, count)
+    spent = []
+    for _ in range(trips):
+        start = time.perf_counter()
+        here.send(1, BODY, CONTROL)
+        ((kind, body),) = await there.receive()
+        there.send(kind, body, CONTROL)
+        await here.receive()
+        spent.append(time.perf_counter() - start)
+    await valley.close()
+    return rate, statistics.median(spent)
 
 
 async def round_trips(count: int) -> tuple[float, float]:
@@ -256,6 +279,11 @@ async def measure(rounds: int, frames: int) -> bool:
     print(
         f"frames a second of {WIRE} bytes: bare {streams:,.0f}, link {links:,.0f}, ratio {ratio:.2f}, bar 0.7"
         f"{'' if met else '   MISSED'}"
+    )
+    relay_rate, relay_trip = await relayed_link(min(frames, RELAYED_FRAMES), rounds * 20)
+    print(
+        f"through a relay: {relay_rate:,.0f} frames a second, {relay_rate / links:.2f} of direct; "
+        f"echo {relay_trip * 1e6:.0f} µs, {relay_trip / link_trip:.1f} × direct"
     )
     print(f"decoder alone: {decoding(200_000):,.0f} frames a second")
     print(f"judging a certificate: {await judging(1_000) * 1e6:.0f} µs")
