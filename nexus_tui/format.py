@@ -61,7 +61,7 @@ def progress(mesh: MeshView) -> str:
         return "misses nothing it knows of"
     sync = mesh.sync
     if sync is None:
-        return "asks for what it missed"
+        return "fetches what it missed"
     left = f", {span(sync.left_ms)} left" if sync.left_ms is not None else ""
     return f"fetches: {sync.score:,} of {sync.target:,} blocks ({sync.score * 100 // sync.target} %){left}"
 
@@ -94,6 +94,19 @@ def reached_at(host: str, port: int, relay: bytes) -> str:
 
         return f"via {node_text(relay)[:16]}"
     return place(host, port)
+
+
+def group(name: str) -> str:
+    """A group of addresses for people: the local network, a domain, or what addresses have in common."""
+    version, _, digits = name.partition(":")
+    if name == "local":
+        return "local network"
+    if version == "4" and len(digits) <= 4:
+        number = int(digits, 16)
+        return f"{number >> 8}.{number & 255}.*"
+    if version == "6" and len(digits) <= 8:
+        return f"{digits.zfill(8)[:4]}:{digits.zfill(8)[4:]}::"
+    return name
 
 
 def cut(value: str, width: int) -> str:

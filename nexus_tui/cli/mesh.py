@@ -30,6 +30,42 @@ def peers(context: typer.Context) -> None:
     session.done(mesh_document(view), _peer_lines(view))
 
 
+def show_map(
+    context: typer.Context,
+    width: Annotated[
+        int | None, typer.Option("--width", min=20, max=400, help="Columns; those of the terminal if not given.")
+    ] = None,
+    height: Annotated[int, typer.Option("--height", min=8, max=200, help="Rows.")] = 24,
+    ascii_only: Annotated[bool, typer.Option("--ascii", help="Draw without braille and box characters.")] = False,
+) -> None:
+    """Draw the mesh as this node knows it: its links, the nodes it heard of, and who told of them."""
+    import shutil
+
+    from nexus_tui.drawing.mesh_map import draw, legend
+    from node.encoding.node_id import node_text
+
+    session = session_of(context)
+    view = _ask(session, lambda api: api.mesh())
+    made = draw(view, width or shutil.get_terminal_size((80, 24)).columns - 1, height, ascii_only)
+    lines = [*made.picture.text(), "", "  ".join(f"{mark} {words}" for mark, words in legend(view, ascii_only))]
+    if made.left_out:
+        lines.append(f"{made.left_out:,} more are known.")
+    known = [
+        {
+            "node": node_text(one.node),
+            "host": one.host,
+            "port": one.port,
+            "group": one.group,
+            "told_by": node_text(one.told_by) if one.told_by else None,
+            "reached_ms": one.reached_ms,
+            "failures": one.failures,
+            "linked": any(peer.node == one.node for peer in view.peers),
+        }
+        for one in view.others
+    ]
+    session.done({**mesh_document(view), "nodes": known}, lines)
+
+
 def invite(
     context: typer.Context,
     host: Annotated[

@@ -73,6 +73,7 @@ COMMANDS: dict[tuple[str, ...], str] = {
     ("dag", "evidence", "list"): "evidence:list_evidence",
     ("dag", "evidence", "send"): "evidence:send",
     ("mesh", "peers"): "mesh:peers",
+    ("mesh", "map"): "mesh:show_map",
     ("mesh", "invite"): "mesh:invite",
     ("mesh", "join"): "mesh:join",
     ("mesh", "connect"): "mesh:connect",

@@ -19,7 +19,7 @@ from nexus_tui.commands.everywhere import (
     ToggleAmounts,
     ToggleMouse,
 )
-from nexus_tui.commands.network import BanPeer, ConnectNode, Invite, UnbanPeer
+from nexus_tui.commands.network import BanPeer, ConnectNode, Invite, ShowMap, UnbanPeer
 from nexus_tui.commands.wallet import (
     AddAccount,
     AddContact,
@@ -61,6 +61,7 @@ COMMANDS: tuple[type[Command], ...] = (
     InspectBlock,
     ShowFinality,
     ShowOffences,
+    ShowMap,
     Invite,
     ConnectNode,
     BanPeer,

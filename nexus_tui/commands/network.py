@@ -43,6 +43,28 @@ class Invite(Command):
         app.push_screen(InvitationDialog(await app.node_api().invitation()))
 
 
+class ShowMap(Command):
+    """Show the map of the mesh as this node knows it, or the list of peers again; wide screens have room for both."""
+
+    id = "mesh.map"
+    title = "Map of the mesh"
+    keys = "m"
+    label = "Map"
+    order = 9
+    places = (NETWORK,)
+
+    @classmethod
+    def available(cls, app: NexusApp) -> bool:
+        """See `Command.available`."""
+        return _screen(app) is not None and app.view.mesh is not None
+
+    @classmethod
+    async def run(cls, app: NexusApp) -> None:
+        """See `Command.run`."""
+        if (screen := _screen(app)) is not None:
+            screen.toggle_map()
+
+
 class ConnectNode(Invite):
     """Call a node by its id and address, or by an invitation to this network, and remember it."""
 

@@ -102,10 +102,17 @@ class Facts(Line):
         super().__init__("", id=id)
         self.rows = rows
         self._name_width = NAME_WIDTH
+        self._fitted = 0
 
     def on_resize(self) -> None:
-        """Wrap for the width there is."""
+        """Wrap for the width there is, once this layout is done: within one, a new height would not count."""
+        if self.size.width != self._fitted:
+            self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        self._fitted = self.size.width
         self.lay_out()
+        self.refresh(layout=True)
 
     def set_rows(self, rows: Rows, name_width: int = NAME_WIDTH) -> None:
         """Show other rows."""

@@ -174,6 +174,12 @@ class CardList(OptionList):
                 self.highlighted = 0
         self._drawn = drawn
 
+    def choose(self, key: str) -> None:
+        """Put the cursor on an entry, if it is in the list."""
+        found = next((place for place, (known, *_) in enumerate(self._drawn) if known == key), None)
+        if found is not None and found != self.highlighted:
+            self.highlighted = found
+
     @property
     def chosen(self) -> str | None:
         """Id of the highlighted entry."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from node.api.errors import NoNode
-from node.api.records import BanView, Event
+from node.api.records import BanView, Event, KnownView, MeshView
 from node.encoding.node_id import node_text
 from tests.nexus_tui.app.conftest import NOW_MS, meshed, peer
 
@@ -233,3 +233,126 @@ async def test_a_node_that_goes_away_leaves_what_was_known(world: Any, until: An
         assert "does not answer" in shown(app, "#mesh-note")
         assert "true until then" in shown(app, "#mesh-note")
         assert len(prompts(app)) == 1
+
+
+def known(number: int, told_by: bytes, **changes: Any) -> KnownView:
+    view = KnownView(bytes([0x90 + number]) * 32, f"93.184.2.{number}", 7400, "4:5db8", told_by, None, 0)
+    return replace(view, **changes)
+
+
+def with_map(*others: KnownView) -> MeshView:
+    links = meshed(peer(1), peer(2))
+    return replace(links, others=(*links.others, *others))
+
+
+async def test_the_map_stands_beside_the_list_where_there_is_room(world: Any, until: Any) -> None:
+    world.node.link(with_map())
+    for size, beside in (((140, 45), True), ((120, 36), False), ((45, 30), False)):
+        app = world.app()
+        async with app.run_test(size=size) as pilot:
+            await opened(pilot, until)
+            await until(pilot, lambda app=app: app.screen.query_one("#peers").option_count)
+            panes = [app.screen.query_one(pane).display for pane in ("#list-pane", "#map-pane")]
+            assert panes == [True, beside]
+            await pilot.press("m")
+            panes = [app.screen.query_one(pane).display for pane in ("#list-pane", "#map-pane")]
+            assert panes == ([True, False] if beside else [False, True])
+            await pilot.press("m")
+            assert app.screen.query_one("#list-pane").display
+
+
+async def test_nodes_on_the_map_are_chosen_and_opened(world: Any, until: Any) -> None:
+    teller = peer(1).node
+    world.node.link(with_map(known(1, teller), known(2, b"", failures=2, reached_ms=NOW_MS)))
+    app = world.app()
+    async with app.run_test(size=(45, 30)) as pilot:
+        await opened(pilot, until)
+        await pilot.press("m")
+        await until(pilot, lambda: app.screen.query_one("#map").has_focus and app.screen.query_one("#map").chosen)
+        canvas = app.screen.query_one("#map")
+        assert "this node" in shown(app, "#map-chosen")
+        assert "who told of whom" in shown(app, "#map-legend")
+        seen = set[str]()
+        for key in ("right", "up", "left", "left", "down", "down", "right", "up"):
+            await pilot.press(key)
+            seen.add(shown(app, "#map-chosen"))
+        assert len(seen) >= 3
+        canvas.choose(known(1, b"").node)
+        await pilot.pause()
+        told = shown(app, "#map-chosen")
+        for part in ("never reached from here", "93.184.2.1:7400, 93.184.*", f"told by {node_text(teller)[:7]}"):
+            assert part in told
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen.query("Facts"))
+        assert node_text(teller)[:4] in str(app.screen.query_one("Facts").shown)
+        await pilot.press("escape")
+        canvas.choose(known(2, b"").node)
+        await pilot.pause()
+        assert "2 failures since" in shown(app, "#map-chosen")
+        assert "named by you" in shown(app, "#map-chosen")
+        canvas.choose(peer(2).node)
+        await pilot.pause()
+        assert "called by this node, 24 ms" in shown(app, "#map-chosen")
+        await pilot.press("b")
+        await until(pilot, lambda: app.screen.query("#yes"))
+        await pilot.click("#yes")
+        await until(pilot, lambda: world.node.banned == [(peer(2).node, 86_400)])
+
+
+async def test_the_cursors_of_list_and_map_go_together(world: Any, until: Any) -> None:
+    world.node.link(with_map())
+    app = world.app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await opened(pilot, until)
+        await until(pilot, lambda: app.screen.query_one("#peers").option_count == 2)
+        canvas, listed = app.screen.query_one("#map"), app.screen.query_one("#peers")
+        listed.focus()
+        await pilot.press("down")
+        await until(pilot, lambda: canvas.chosen == peer(2).node)
+        canvas.focus()
+        await pilot.pause()
+        canvas.choose(peer(1).node)
+        await until(pilot, lambda: listed.highlighted == 0)
+
+
+@pytest.mark.usefixtures("quick_reads")
+async def test_a_map_that_stays_the_same_is_not_drawn_again(world: Any, until: Any) -> None:
+    world.node.link(with_map(known(1, peer(1).node)))
+    app = world.app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await opened(pilot, until)
+        canvas = app.screen.query_one("#map")
+        await until(pilot, lambda: canvas.map.picture.places)
+        drawn: list[object] = []
+        canvas.refresh = lambda *regions, **_: drawn.append(regions)
+        reads = world.node.mesh_reads
+        await until(pilot, lambda: world.node.mesh_reads > reads + 3)
+        assert drawn == []
+        world.node.link(with_map())
+        await until(pilot, lambda: drawn)
+        assert 0 < len(drawn[0]) < canvas.size.height, "the rows that changed"  # type: ignore[arg-type]
+
+
+async def test_another_link_is_seen_without_waiting(world: Any, until: Any) -> None:
+    world.node.link(meshed(peer(1)))
+    app = world.app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, until)
+        await until(pilot, lambda: len(prompts(app)) == 1)
+        world.node.link(meshed(peer(1), peer(2)))
+        world.node.tell(Event("mesh"))
+        await until(pilot, lambda: len(prompts(app)) == 2)
+
+
+async def test_rates_appear_with_the_second_look(world: Any, until: Any) -> None:
+    world.node.link(meshed(peer(1)))
+    app = world.app()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await opened(pilot, until)
+        await until(pilot, lambda: len(prompts(app)) == 1)
+        later = peer(1, linked_ms=peer(1).linked_ms + 5_000, bytes_in=peer(1).bytes_in + 50_000)
+        world.node.link(meshed(later))
+        world.node.tell(Event("mesh"))
+        await until(pilot, lambda: "10.0 kB" in prompts(app)[0])
+        assert "a second" in shown(app, "#peers-head")
+        assert "Green" in prompts(app)[0]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from node.api.records import Alert, BanView
+from node.api.records import Alert, BanView, KnownView, SyncView
 from tests.nexus_tui.app.conftest import NOW_MS, meshed, peer, proof
 from tests.nexus_tui.steady import wait_until
 
@@ -134,14 +135,19 @@ def test_warned(world: Any, snap_compare: Any, keys: tuple[str, ...], size: tupl
             id=f"{name}-{size[0]}x{size[1]}",
             marks=() if name == "links" and size == SIZES[0] else pytest.mark.slow,
         )
-        for name, keys in {"links": (), "invite": ("i",), "peer": ("enter",)}.items()
+        for name, keys in {"links": (), "map": ("m", "right"), "invite": ("i",), "peer": ("enter",)}.items()
         for size in SIZES
     ],
 )
 def test_network(world: Any, snap_compare: Any, keys: tuple[str, ...], size: tuple[int, int]) -> None:
     links = (peer(1), peer(2, behind=True), peer(3, host="fe80::1234:5678:9abc:def0", faults=20, delay_ms=None))
     bans = (BanView(b"\x61" * 32, NOW_MS + 5 * 3_600_000),)
-    world.node.link(meshed(*links, bans=bans, syncing=True))
+    view = meshed(*links, bans=bans, syncing=True, sync=SyncView(1_200, 1_900, 12_000))
+    told = tuple(
+        KnownView(bytes([0x90 + one]) * 32, f"93.184.2.{one}", 7400, "4:5db8", links[one % 3].node, reached, 0)
+        for one, reached in enumerate((NOW_MS, None, None, NOW_MS, NOW_MS))
+    )
+    world.node.link(replace(view, others=(*view.others, *told)))
 
     async def drive(pilot: Any) -> None:
         await settle(pilot, ("8",))
