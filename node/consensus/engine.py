@@ -8,6 +8,7 @@ I/O: every call returns a `Progress` of what changed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import cast
 
 from node.consensus.ballots import Ballots, Evidence
 from node.consensus.blocks import Block, BlockError, Header
@@ -17,6 +18,7 @@ from node.consensus.forkchoice import LATE_SLOTS, choose, mark_late
 from node.consensus.ghostdag import Coloured, Ghostdag
 from node.consensus.judging import OTHER_BODY, Judging, WrongHeader
 from node.consensus.known import KnownBlocks
+from node.consensus.lightclient import Certificate
 from node.consensus.merging import Merging
 from node.consensus.moving import Moving
 from node.consensus.orphans import Orphans
@@ -183,6 +185,20 @@ class Engine:
     def evidence(self) -> list[Evidence]:
         """Proofs of offences seen; a transaction with one costs its offender stake."""
         return [*self._known.doubles, *self.ballots.evidence, *self._known.wrong_headers.values()]
+
+    def certificate(self, block: DagBlock) -> Certificate | None:
+        """Why the newest checkpoint is final that this block's view made final; None where it made none, and where the
+        chain began later than the links do."""
+        view = block.known_view
+        if not view.finals:
+            return None
+        links = cast("tuple[Link, Link]", view.certificate)
+        ends = {end.block for link in links for end in (link.source, link.target)} - {self.genesis_hash}
+        targets = [view.known.get(end.hash) for end in (links[1].source, links[1].target)]
+        if not all(end in self.blocks for end in ends) or None in targets:
+            return None
+        tables = {table.hash: table for target in targets if target for table in (target.table, target.next_table)}
+        return Certificate(links, tuple(self.header_of(end) for end in sorted(ends)), tuple(tables.values()))
 
     def table_of(self, block: DagBlock) -> TableOf:
         """For evidence in `block`: the table for children, in a slot, of a recent block of its chain."""
@@ -402,13 +418,16 @@ class Engine:
         """The blocks outside the past of the tip that blocks on it can merge, at once or step by step."""
         return self._merging.mergeable(self.chain.tip)
 
-    def pruning_points(self) -> tuple[DagBlock, DagBlock]:
-        """The root of what must be kept, and the base, whose view and its future's are enough."""
-        return self._merging.pruning_points(self._final_block)
+    def pruning_points(self, final: DagBlock | None = None) -> tuple[DagBlock, DagBlock]:
+        """The root of what must be kept, and the base, whose view and its future's are enough.
 
-    def prune(self) -> list[DagBlock]:
+        For the newest final block, or an older one from which others shall be able to begin.
+        """
+        return self._merging.pruning_points(final or self._final_block)
+
+    def prune(self, final: DagBlock | None = None) -> list[DagBlock]:
         """Forget what no rule can ask about again (see `pruning_points`); returns the blocks that are gone."""
-        root, base = self.pruning_points()
+        root, base = self.pruning_points(final)
         for block in self.by_index.values():
             if block is not base and not self.dag.is_ancestor(base.index, block.index):
                 block.view = None

@@ -13,6 +13,8 @@ from node.encoding.canonical import Value, pack
 from node.encoding.hashing import tagged_hash
 from node.light.waves import SILENCE, superpose, wave
 
+PREFIX = 16
+"""Bytes of a checkpoint's hash that are enough to know it again: another one with the same is a second preimage."""
 SILENT_BLOCKS = 100
 """Chain blocks after the last final checkpoint before a long silence is believed."""
 _FULL_REGION = 4
@@ -21,7 +23,8 @@ _LOOK_BACK = 3
 
 
 class Checkpoint(NamedTuple):
-    """Checkpoint `number` of a chain: its block, the state after that block, and the tables there, by their hashes."""
+    """Checkpoint `number` of a chain: its block, the state after that block, and by their hashes the tables there and
+    all else that the chain knows there of validators and votes (`View.digest`)."""
 
     number: int
     block: bytes
@@ -29,19 +32,24 @@ class Checkpoint(NamedTuple):
     state: bytes
     table: bytes
     next_table: bytes
+    view: bytes
 
     @property
     def hash(self) -> bytes:
         """What votes name."""
         return tagged_hash(b"nexus/checkpoint", pack(tuple(self)))
 
+    def is_meant_by(self, trusted: bytes) -> bool:
+        """Whether this is the checkpoint that somebody trusts by its hash, or by the first 16 bytes of it."""
+        return len(trusted) >= PREFIX and self.hash.startswith(trusted)
+
     @classmethod
     def from_value(cls, value: Value) -> Checkpoint:
         """A checkpoint from a decoded value. Raises ValueError."""
-        if type(value) is not tuple or tuple(map(type, value)) != (int, bytes, int, bytes, bytes, bytes):
-            raise ValueError("A checkpoint has six fields.")
-        found = cls._make(cast("tuple[int, bytes, int, bytes, bytes, bytes]", value))
-        if any(len(item) != 32 for item in (found.block, found.state, found.table, found.next_table)):
+        if type(value) is not tuple or tuple(map(type, value)) != (int, bytes, int, bytes, bytes, bytes, bytes):
+            raise ValueError("A checkpoint has seven fields.")
+        found = cls._make(cast("tuple[int, bytes, int, bytes, bytes, bytes, bytes]", value))
+        if any(len(item) != 32 for item in (found.block, *found[3:])):
             raise ValueError("A hash of a checkpoint has 32 bytes.")
         return found
 

@@ -27,6 +27,8 @@ from node.consensus.finality import (
 from node.consensus.slots import SlotClock
 from node.consensus.tables import Reveal, Table, next_seed
 from node.consensus.votes import Vote, VoteVerdicts
+from node.encoding.canonical import Value, pack
+from node.encoding.hashing import tagged_hash
 from node.ledger.parameters import Parameters
 from node.ledger.staking import Validator
 
@@ -74,6 +76,7 @@ class View:
     this very block made final, with the votes that count."""
 
     __slots__ = (
+        "_digest",
         "absent",
         "best",
         "certificate",
@@ -111,16 +114,56 @@ class View:
     links: Ballots
     seen: Mapping[bytes, int]
     absent: frozenset[bytes]
-    finals: tuple[tuple[Checkpoint, frozenset[bytes]], ...]
+    finals: tuple[tuple[Target, frozenset[bytes]], ...]
     new_links: tuple[Link, ...]
     certificate: tuple[Link, ...]  # what makes `final` final: the link that justified it, and the one to its successor
+
+    def __init__(self) -> None:
+        self._digest = b""
 
     def copy(self) -> View:
         """A view that shares everything."""
         other = View()
         for name in View.__slots__:
             setattr(other, name, getattr(self, name))
+        other._digest = b""
         return other
+
+    @property
+    def digest(self) -> bytes:
+        """A hash of all that the chain's future depends on, in an order that no way of getting here changes.
+
+        Checkpoints commit to it: who takes up a chain in its middle knows by it that he sees what all others do. How a
+        vote was signed and which votes were counted first are no part of it.
+        """
+        if not self._digest:
+            self._digest = tagged_hash(b"nexus/view", pack(self._value()))
+        return self._digest
+
+    def _value(self) -> Value:
+        known: tuple[Value, ...] = tuple(
+            (
+                name,
+                target.source.hash,
+                int(target.stake_alone),
+                tuple(sorted(target.absent)),
+                target.score,
+                target.height,
+            )
+            for name, target in sorted(self.known.items())
+        )
+        links: tuple[Value, ...] = tuple((*link, tuple(sorted(votes))) for link, votes in sorted(self.links.items()))
+        return (
+            (self.height, self.epoch, self.rotation, self.number),
+            None if self.fresh is None else tuple(self.fresh),
+            (self.best.hash, self.final.hash),
+            tuple(sorted(self.reveals)),
+            known,
+            tuple(sorted(self.justified.items())),
+            links,
+            tuple(sorted(self.seen.items())),
+            tuple(sorted(self.absent)),
+        )
 
 
 class Views:
@@ -148,7 +191,7 @@ class Views:
     def first(self, validators: tuple[Validator, ...], state: bytes) -> View:
         """The view at the genesis, whose checkpoint 0 is final."""
         table = Table(self.genesis, validators)
-        checkpoint = Checkpoint(0, self.genesis, 0, state, table.hash, table.hash)
+        checkpoint = Checkpoint(0, self.genesis, 0, state, table.hash, table.hash, bytes(32))
         target = Target(checkpoint, table, table, checkpoint, True, frozenset(), 0, 0, self.genesis)
         view = View()
         view.height = view.epoch = view.rotation = view.number = 0
@@ -234,7 +277,7 @@ class Views:
         tables = view.table.hash, view.next_table.hash
         return [
             Target(
-                Checkpoint(number, fresh.block, fresh.slot, state, *tables),
+                Checkpoint(number, fresh.block, fresh.slot, state, *tables, view.digest),
                 view.table,
                 view.next_table,
                 view.best.checkpoint,
@@ -349,7 +392,9 @@ class Views:
     def _conclude(self, made: View) -> None:
         """Justify what has its quorum until nothing new follows."""
         final = made.final
-        while found := self.conclusion(made.links, made.known, made.justified, final.number):
+        # In one order everywhere: of two that get the same number together, the first is the best from then on.
+        links = dict(sorted(made.links.items()))
+        while found := self.conclusion(links, made.known, made.justified, final.number):
             source, target, finalises = found
             link = link_of(source, target, made.links[source.hash, target.hash])
             made.new_links = (*made.new_links, link)
@@ -371,7 +416,7 @@ class Views:
             (target for target in made.known.values() if before < target.number <= final.number),
             key=lambda target: target.number,
         )
-        made.finals = tuple((target.checkpoint, voters_for(made.links, target.hash)) for target in newly)
+        made.finals = tuple((target, voters_for(made.links, target.hash)) for target in newly)
         made.final = final
         made.known = {name: target for name, target in made.known.items() if target.number >= final.number}
         # The three before a checkpoint are asked about, so a few justified numbers stay.

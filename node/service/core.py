@@ -7,13 +7,24 @@ from typing import cast
 
 from node.consensus.dagblocks import DagBlock, Progress, Step
 from node.consensus.engine import Engine
+from node.consensus.finality import Target
 from node.consensus.ghostdag import Coloured
+from node.consensus.lightclient import Certificate
 from node.encoding.canonical import EncodingError, Value, decode, pack
 from node.ledger import bank
 from node.ledger.execution import DONE
 from node.ledger.state import Change, Record, State
 from node.storage import records
-from node.storage.records import Batch, ChainBlock, Colouring, MetaValue, NewBlock, NewVote
+from node.storage.records import (
+    Batch,
+    ChainBlock,
+    Colouring,
+    MetaValue,
+    NewBlock,
+    NewCertificate,
+    NewFinal,
+    NewVote,
+)
 
 FINAL_HEIGHT, BUSY, OFFENCES = "final_height", "busy_height", "offences"
 """Meta entries: heights of the newest final checkpoint's block, and of the newest block up to there that executed
@@ -53,6 +64,7 @@ def batch_of(progress: Progress, engine: Engine, final_height: int = 0, offences
     `offences` are the proofs to be kept from now on, None where they did not change.
     """
     added = {block.index for block in progress.added}
+    finals, certificates = proofs_of(progress, engine)
     undone, applied = progress.undone, progress.applied
     buckets = set[int]().union(*(step.buckets for step in undone), *(step.buckets for step in applied))
     meta: dict[str, MetaValue] = {BUSY: engine.settled_height}
@@ -67,8 +79,35 @@ def batch_of(progress: Progress, engine: Engine, final_height: int = 0, offences
         buckets=tuple((bucket, engine.waves[bucket]) for bucket in sorted(buckets)),
         disqualified=tuple(block.index for block in progress.disqualified if block.index not in added),
         votes=tuple(NewVote(vote.id, vote.target, vote.encoded()) for vote in progress.votes),
+        finals=finals,
+        certificates=certificates,
         meta=meta,
     )
+
+
+def proofs_of(progress: Progress, engine: Engine) -> tuple[tuple[NewFinal, ...], tuple[NewCertificate, ...]]:
+    """What light clients ask about checkpoints that chain blocks of a step made final."""
+    finals, certificates = [], []
+    for step in progress.applied:
+        finals += [new_final(target) for target, _ in step.block.known_view.finals]
+        certificate = engine.certificate(step.block)
+        if certificate is not None:
+            certificates.append(new_certificate(certificate))
+    return tuple(finals), tuple(certificates)
+
+
+def new_final(target: Target) -> NewFinal:
+    """A final checkpoint as it is stored."""
+    checkpoint = target.checkpoint
+    tables = tuple((table.hash, table.encoded()) for table in (target.table, target.next_table))
+    return NewFinal(checkpoint.number, target.hash, target.height, checkpoint.slot, pack(tuple(checkpoint)), tables)
+
+
+def new_certificate(certificate: Certificate) -> NewCertificate:
+    """A certificate as it is stored."""
+    checkpoint = certificate.checkpoint
+    tables = checkpoint.table + checkpoint.next_table
+    return NewCertificate(checkpoint.number, tables, checkpoint.slot, certificate.encoded())
 
 
 def _new_block(made: DagBlock) -> NewBlock:

@@ -34,7 +34,7 @@ def invitation(mesh: Mesh, host: str | None) -> InvitationView:
             "invitation.",
             "Set mesh.listen to an address of this device, or connect to the network; then start the node again.",
         )
-    genesis, final = mesh.node.genesis, mesh.node.engine.final
+    genesis, final = mesh.node.genesis, mesh.node.engine.view.final  # by votes in the chain: other nodes can prove it
     checkpoint = final.hash if final.height else b""
     made = Invitation(genesis.hash, nodes, checkpoint, genesis.name[:MAX_NAME])
     return InvitationView(made.text(), made.compact())

@@ -12,7 +12,7 @@ from typing import cast
 
 from node.api.errors import Damaged
 from node.consensus.blocks import Block, Header
-from node.consensus.dagblocks import Progress
+from node.consensus.dagblocks import DagBlock, Progress
 from node.consensus.engine import Engine
 from node.consensus.finality import Checkpoint
 from node.consensus.ghostdag import Coloured
@@ -53,9 +53,9 @@ def begin_engine(genesis: Genesis, database: ChainDatabase, *, numpy: bool = Tru
     return engine
 
 
-def base_record(engine: Engine) -> dict[str, MetaValue]:
-    """What must be stored of the block from which views are known."""
-    _, base = engine.pruning_points()
+def base_record(engine: Engine, final: DagBlock | None = None) -> dict[str, MetaValue]:
+    """What must be stored of the block from which views are known, as of `Engine.pruning_points`."""
+    _, base = engine.pruning_points(final)
     return {ROOT: engine.dag.root, BASE: base.index, VIEW: encode_base(engine, base)}
 
 

@@ -8,14 +8,19 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from node.api.errors import NexusError
+from node.consensus.dagblocks import DagBlock
 from node.consensus.engine import Engine
-from node.consensus.finality import Target
+from node.consensus.finality import Checkpoint, Target
+from node.encoding.canonical import decode
 from node.service.restoring import base_record
 from node.service.trace import trace
 from node.storage.writer import ChainWriter
 
 PRUNE_EVERY = 64
 """Final chain blocks between two moves of the DAG's root: each looks at every block that is kept."""
+SNAPSHOT_EVERY = 15
+"""Snapshots for others are made of final checkpoints whose numbers can be divided by this, so that several nodes offer
+the same one. What is needed to go back to the newest of these is kept: some minutes of a busy network."""
 _BODIES_AT_ONCE = 400
 _BLOCKS_AT_ONCE = 200
 _PORTION, _ROUNDS = 10, 64
@@ -77,12 +82,14 @@ class Retention:
     async def _prune(self, engine: Engine, final: Target, slot: int) -> None:
         database = self._writer.database
         if final.height >= self._moved_at + PRUNE_EVERY or self._dropped:
-            self._dropped += [block.index for block in engine.prune()]
+            begin = await self._snapshot_block(engine)
+            self._dropped += [block.index for block in engine.prune(begin)]
             self._moved_at = final.height
-            await self._traced(database.move_root, tuple(self._dropped), base_record(engine))
+            await self._traced(database.move_root, tuple(self._dropped), base_record(engine, begin))
             self._dropped.clear()
-            await self._traced(database.prune_undo, final.height)
+            await self._traced(database.prune_undo, min(begin.height, final.height))
             await self._traced(database.prune_votes, engine.view.final.number)
+            await self._traced(database.prune_proofs, slot - engine.parameters.unbonding_slots // 2)
         if self.keep.bodies_ms:
             before = slot - self.keep.bodies_ms // engine.parameters.slot_ms
             await self._traced(database.prune_bodies, before, _BODIES_AT_ONCE)
@@ -91,6 +98,14 @@ class Retention:
             await self._traced(database.prune_history, before, _BLOCKS_AT_ONCE)
         if self.keep.disk_bytes:
             await self._prune_to_bound(final.checkpoint.slot)
+
+    async def _snapshot_block(self, engine: Engine) -> DagBlock:
+        """The block of the newest checkpoint that snapshots are made of; of the oldest, as long as there is none."""
+        database = self._writer.database
+        found = await self._writer.run(database.newest_checkpoint, SNAPSHOT_EVERY)
+        found = found or await self._writer.run(database.oldest_checkpoint)
+        block = None if found is None else engine.blocks.get(Checkpoint.from_value(decode(found[2], 1_024)).block)
+        return block or engine.blocks[engine.final.checkpoint.block]
 
     async def _prune_to_bound(self, before: int) -> None:
         """Let the oldest go until the bound holds: bodies first, since the history keeps what they carried."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +13,15 @@ from pathlib import Path
 from node.api.errors import Damaged, Refused
 from node.consensus.blocks import Block, Header
 from node.consensus.finality import Checkpoint
+from node.consensus.lightclient import Certificate
 from node.consensus.slots import SlotClock
-from node.encoding.canonical import decode, pack
+from node.encoding.canonical import decode
 from node.ledger.genesis import RULE_VERSION, Genesis
 from node.profile.paths import ProfilePaths
 from node.service.clock import system_clock
-from node.service.core import BUSY, FINAL_HEIGHT
+from node.service.core import BUSY, FINAL_HEIGHT, new_certificate, new_final
 from node.service.founding import write_genesis
-from node.service.restoring import ADOPTED, BASE, ROOT, VIEW, final_height_of, read_engine, stored_engine
+from node.service.restoring import ADOPTED, BASE, ROOT, VIEW, read_engine
 from node.service.verify import verify_file
 from node.storage.chain import ChainDatabase
 from node.storage.faults import other_network, translated
@@ -52,25 +53,19 @@ class SnapshotReport:
         return 2 * (system_clock() - self.time_ms) > parameters.unbonding_slots * parameters.slot_ms
 
 
-def make_snapshot(chain_db: Path, genesis: Genesis, target: Path) -> Checkpoint:
+def make_snapshot(chain_db: Path, genesis: Genesis, target: Path, every: int = 1) -> Checkpoint:
     """Write the state at the newest final checkpoint into a new file, whether a node runs or not.
 
-    Returns the checkpoint; whoever adopts the snapshot must know its hash from somewhere else. Raises Refused where
-    nothing is final yet or the name is taken.
+    With `every`, at the newest one whose number can be divided by it. Returns the checkpoint; whoever adopts the
+    snapshot must know its hash from somewhere else. Raises Refused where nothing is final yet or the name is taken.
     """
     with reading(chain_db) as source:
-        final = stored_engine(genesis, source).final
-        if not final.height:
+        found = source.newest_checkpoint(every)
+        if found is None:
             raise Refused("nothing_final", "No checkpoint is final yet, so there is no snapshot to make.")
-        if final.height < final_height_of(source):  # its certificate lies in blocks that are not here
-            raise Refused(
-                "nothing_final",
-                "Nothing has become final since the snapshot that this chain began from.",
-                "Pass on that snapshot, or wait for the next checkpoint.",
-            )
-        checkpoint, encoded = final.checkpoint, pack(tuple(final.checkpoint))
-        block, state = checkpoint.block, checkpoint.state
-        export_snapshot(source, target, genesis.encode(), block, final.height, encoded, state)
+        _, height, encoded = found
+        checkpoint = Checkpoint.from_value(decode(encoded, 1_024))
+        export_snapshot(source, target, genesis.encode(), checkpoint.block, height, encoded, checkpoint.state)
     return checkpoint
 
 
@@ -114,11 +109,15 @@ def begin_from_snapshot(paths: ProfilePaths, source: Path, trusted: bytes) -> Ch
     return checkpoint
 
 
-def adopt_snapshot(chain_db: Path, genesis: Genesis, source: Path, trusted: bytes) -> Checkpoint:
-    """Begin a chain database from a snapshot whose checkpoint has the hash `trusted`.
+def adopt_snapshot(
+    chain_db: Path, genesis: Genesis, source: Path, trusted: bytes, certificates: Iterable[Certificate] = ()
+) -> Checkpoint:
+    """Begin a chain database from a snapshot whose checkpoint has the hash `trusted`, or begins so.
 
-    Everything is checked, then verified as `nexus node verify` does, before it is put in its place. Raises Refused
-    where a chain is there already, Damaged for a snapshot that is not whole, of another network or checkpoint.
+    Everything is checked, then verified as `nexus node verify` does, before it is put in its place: in the end the
+    checkpoint that follows from what was taken up must be the trusted one. `certificates` are kept, to prove to others
+    how one gets there. Raises Refused where a chain is there already, Damaged for a snapshot that is not whole, of
+    another network or checkpoint.
     """
     if chain_db.exists():
         raise Refused("chain_exists", f"{chain_db} exists already and was kept.", "Adopt a snapshot in a new profile.")
@@ -129,7 +128,7 @@ def adopt_snapshot(chain_db: Path, genesis: Genesis, source: Path, trusted: byte
             if _genesis_of(snapshot).hash != genesis.hash:
                 raise other_network(source)
             checkpoint = _checkpoint_of(snapshot)
-            if checkpoint.hash != trusted:
+            if not checkpoint.is_meant_by(trusted):
                 raise _unusable(source, "it is of another checkpoint than the trusted one")
             with closing(ChainDatabase.open(draft)) as database:
                 meta = _meta(snapshot.head, genesis)
@@ -139,9 +138,15 @@ def adopt_snapshot(chain_db: Path, genesis: Genesis, source: Path, trusted: byte
             wrong = next(check for check in report.checks if not check.ok)
             raise _unusable(source, f"{wrong.name}: {wrong.detail}")
         try:
-            read_engine(draft, genesis)  # as the next start will
+            engine = read_engine(draft, genesis)  # as the next start will
         except Damaged as error:
             raise _unusable(source, f"no node could start from it ({error.message})") from None
+        known = engine.views.targets(engine.view, engine.waves.commitment)
+        target = next((target for target in known if target.checkpoint == checkpoint), None)
+        if target is None:
+            raise _unusable(source, "what it says of validators and votes is not what its checkpoint commits to")
+        with closing(ChainDatabase.open(draft)) as database:
+            database.keep_proofs([new_final(target)], [new_certificate(item) for item in certificates])
         os.replace(draft, chain_db)
         sync_folder(chain_db.parent)
     finally:

@@ -16,9 +16,9 @@ from node.api.errors import Internal
 from node.storage import database, pruning
 from node.storage.faults import translated
 from node.storage.reader import ChainReader
-from node.storage.records import Batch, MetaValue, OpenReport
+from node.storage.records import Batch, MetaValue, NewCertificate, NewFinal, OpenReport
 from node.storage.rows import StateRow
-from node.storage.writing import SET_STATE, SET_WAVE, checked_buckets, state_rows, write_batch
+from node.storage.writing import SET_STATE, SET_WAVE, checked_buckets, state_rows, write_batch, write_finals
 
 
 class ChainDatabase(ChainReader):
@@ -85,6 +85,11 @@ class ChainDatabase(ChainReader):
                 raise Internal("chain_exists", f"{self.path.name} already holds a chain; nothing was changed.")
             write(connection)
 
+    def keep_proofs(self, finals: Iterable[NewFinal], certificates: Iterable[NewCertificate]) -> None:
+        """Keep final checkpoints and certificates that came from elsewhere."""
+        with self._transaction() as connection:
+            write_finals(connection, finals, certificates)
+
     def advance(self, batch: Batch) -> None:
         """Write a step of the engine. Raises Internal where it does not follow what is stored."""
         with self._transaction() as connection:
@@ -112,6 +117,11 @@ class ChainDatabase(ChainReader):
         """Drop heard votes whose target lies below checkpoint `below`; return how many."""
         with self._transaction() as connection:
             return pruning.prune_votes(connection, below)
+
+    def prune_proofs(self, before_slot: int) -> int:
+        """Drop what light clients could ask of final checkpoints before a slot; return how many of these."""
+        with self._transaction() as connection:
+            return pruning.prune_proofs(connection, before_slot)
 
     def prune_bodies(self, before_slot: int, limit: int = 200) -> int:
         """Drop up to `limit` bodies before a slot that nobody needs; return how many. See `node.storage.pruning`."""

@@ -31,6 +31,19 @@ def prune_votes(connection: sqlite3.Connection, below: int) -> int:
     return connection.execute("DELETE FROM votes WHERE target < ?", (below,)).rowcount
 
 
+def prune_proofs(connection: sqlite3.Connection, before_slot: int) -> int:
+    """Drop final checkpoints before a slot with their certificates and tables; return how many. The newest stays."""
+    gone = connection.execute(
+        "DELETE FROM checkpoints WHERE slot < ? AND number < (SELECT max(number) FROM checkpoints)", (before_slot,)
+    ).rowcount
+    connection.execute(
+        "DELETE FROM certificates WHERE slot < ? AND number < (SELECT max(number) FROM certificates)", (before_slot,)
+    )
+    # A table is used by the newest checkpoint that is made with it, and this one is kept.
+    connection.execute("DELETE FROM tables WHERE slot < (SELECT min(slot) FROM checkpoints)")
+    return gone
+
+
 def prune_bodies(connection: sqlite3.Connection, before_slot: int, limit: int) -> int:
     """Drop up to `limit` bodies of blocks before a slot that left the DAG; return how many.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
@@ -64,6 +64,49 @@ class ChainReader:
         """(id, number of the target, vote) of the votes that were heard and are not settled yet."""
         with self._lock, translated(self.path):
             return self._connection.execute("SELECT id, target, vote FROM votes ORDER BY target, id").fetchall()
+
+    def checkpoint(self, prefix: bytes) -> bytes | None:
+        """The final checkpoint whose hash begins so, encoded; None where there is none, or more than one."""
+        with self._lock, translated(self.path):
+            found = self._connection.execute(
+                "SELECT checkpoint FROM checkpoints WHERE hash >= ? AND hash < ? LIMIT 2",
+                (prefix, prefix + b"\xff" * 33),
+            ).fetchall()
+            return found[0][0] if len(found) == 1 else None
+
+    def newest_checkpoint(self, divisor: int = 1) -> tuple[int, int, bytes] | None:
+        """(number, height of its block, encoded) of the newest final checkpoint whose number can be divided so."""
+        with self._lock, translated(self.path):
+            found: tuple[int, int, bytes] | None = self._connection.execute(
+                "SELECT number, height, checkpoint FROM checkpoints WHERE number % ? = 0 ORDER BY number DESC LIMIT 1",
+                (divisor,),
+            ).fetchone()
+            return found
+
+    def oldest_checkpoint(self) -> tuple[int, int, bytes] | None:
+        """The same of the oldest one that is kept."""
+        with self._lock, translated(self.path):
+            found: tuple[int, int, bytes] | None = self._connection.execute(
+                "SELECT number, height, checkpoint FROM checkpoints ORDER BY number LIMIT 1"
+            ).fetchone()
+            return found
+
+    def tables(self, hashes: Iterable[bytes]) -> list[bytes]:
+        """The contents of those of these validator tables that are kept."""
+        with self._lock, translated(self.path):
+            found = (
+                self._connection.execute("SELECT content FROM tables WHERE hash = ?", (name,)).fetchone()
+                for name in hashes
+            )
+            return [row[0] for row in found if row is not None]
+
+    def certificates(self, after: int, limit: int) -> list[bytes]:
+        """Encoded certificates of checkpoints above a number, ascending."""
+        with self._lock, translated(self.path):
+            found = self._connection.execute(
+                "SELECT certificate FROM certificates WHERE number > ? ORDER BY number LIMIT ?", (after, limit)
+            )
+            return [row[0] for row in found]
 
     def changes(self, height: int) -> tuple[StateChange, ...] | None:
         """The state records a chain block changed with their values before it, None when pruned."""

@@ -115,6 +115,26 @@ class NewVote:
     vote: bytes
 
 
+class NewFinal(NamedTuple):
+    """A checkpoint that became final, at the chain height of its block, with the validator tables there."""
+
+    number: int
+    hash: bytes
+    height: int
+    slot: int
+    checkpoint: bytes
+    tables: tuple[tuple[bytes, bytes], ...]  # hash, content: the current and the next one
+
+
+class NewCertificate(NamedTuple):
+    """Why a checkpoint is final. `tables` are the hashes of the two there, one after the other."""
+
+    number: int
+    tables: bytes
+    slot: int
+    certificate: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Everything one step of the engine changed; written in one database transaction.
@@ -130,6 +150,8 @@ class Batch:
     buckets: tuple[tuple[int, bytes], ...] = ()
     disqualified: tuple[int, ...] = ()
     votes: tuple[NewVote, ...] = ()
+    finals: tuple[NewFinal, ...] = ()
+    certificates: tuple[NewCertificate, ...] = ()
     meta: dict[str, MetaValue] = field(default_factory=dict)
 
 

@@ -5,7 +5,8 @@ stay while the chain's history needs them (`dag` = 0). Hashes are looked up thro
 integer row ids: rows keyed by random hashes cost three to five times as much (measured). Large blobs are a row's last
 columns or lie in a table of their own, so that lists never read them. A transaction's bytes are a slice of its
 carrier's body (`start`, `length`); `raw` holds them once that body was pruned. State rows lie in the order of their
-buckets, which are the chunks of a snapshot.
+buckets, which are the chunks of a snapshot. `checkpoints` are the final ones; of those with the same two validator
+tables the newest has its certificate kept, by which a light client walks from one rotation to the next.
 """
 
 from __future__ import annotations
@@ -89,6 +90,19 @@ MIGRATIONS: tuple[Migration, ...] = (
                 rows BLOB NOT NULL)""",
             "CREATE TABLE waves (bucket INTEGER PRIMARY KEY, wave BLOB NOT NULL)",
             "CREATE TABLE votes (id BLOB PRIMARY KEY, target INTEGER NOT NULL, vote BLOB NOT NULL) WITHOUT ROWID",
+            """CREATE TABLE checkpoints (
+                number INTEGER PRIMARY KEY,
+                hash BLOB NOT NULL,
+                height INTEGER NOT NULL,
+                slot INTEGER NOT NULL,
+                checkpoint BLOB NOT NULL)""",
+            "CREATE UNIQUE INDEX checkpoints_hash ON checkpoints (hash)",
+            """CREATE TABLE certificates (
+                number INTEGER PRIMARY KEY,
+                tables BLOB NOT NULL UNIQUE,
+                slot INTEGER NOT NULL,
+                certificate BLOB NOT NULL)""",
+            "CREATE TABLE tables (hash BLOB PRIMARY KEY, slot INTEGER NOT NULL, content BLOB NOT NULL)",
         ),
     ),
 )

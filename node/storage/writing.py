@@ -14,7 +14,17 @@ import msgpack
 from node.api.errors import Internal
 from node.light.waves import bucket_of
 from node.storage import database
-from node.storage.records import FAILED, Batch, ChainBlock, Colouring, NewBlock, Receipt, Tip
+from node.storage.records import (
+    FAILED,
+    Batch,
+    ChainBlock,
+    Colouring,
+    NewBlock,
+    NewCertificate,
+    NewFinal,
+    Receipt,
+    Tip,
+)
 from node.storage.rows import BUCKETS, WAVE_BYTES, StateRow, read_tip
 
 SET_STATE = (
@@ -46,8 +56,22 @@ def write_batch(connection: sqlite3.Connection, batch: Batch) -> None:
         "INSERT INTO votes VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING",
         ((item.vote_id, item.target, item.vote) for item in batch.votes),
     )
+    write_finals(connection, batch.finals, batch.certificates)
     for name, value in batch.meta.items():
         database.write_meta(connection, name, value)
+
+
+def write_finals(
+    connection: sqlite3.Connection, finals: Iterable[NewFinal], certificates: Iterable[NewCertificate]
+) -> None:
+    """Keep final checkpoints, their validator tables once each, and of each pair of tables the newest certificate."""
+    for item in finals:
+        connection.execute("INSERT INTO checkpoints VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", item[:5])
+        connection.executemany(
+            "INSERT INTO tables VALUES (?, ?, ?) ON CONFLICT (hash) DO UPDATE SET slot = excluded.slot",
+            ((name, item.slot, content) for name, content in item.tables),
+        )
+    connection.executemany("INSERT OR REPLACE INTO certificates VALUES (?, ?, ?, ?)", certificates)
 
 
 def write_state(connection: sqlite3.Connection, net: _Net) -> None:

@@ -22,8 +22,7 @@ def snapshot(nexus: Run, savings: str, tmp_path: Path) -> tuple[Path, str]:
         assert nexus("wallet", "send", savings, amount, "--yes").status == 0
     made = nexus("node", "snapshot", "make", tmp_path / "state", "--json").document
     finality = nexus("dag", "finality", "--json").document
-    assert made["checkpoint"]["hash"] == finality["final"]["hash"]
-    assert made["checkpoint"]["hash"] in nexus("dag", "finality").out
+    assert 0 < made["checkpoint"]["number"] <= finality["final"]["number"], "by votes that the chain carries already"
     return tmp_path / "state", made["checkpoint"]["hash"]
 
 
@@ -46,9 +45,8 @@ def test_a_profile_begins_from_a_snapshot(nexus: Run, snapshot: tuple[Path, str]
     assert status["height"] >= 1
     again = nexus("node", "snapshot", "adopt", file, "--checkpoint", trusted, "--profile", "second", "--json")
     assert (again.status, again.error["code"]) == (2, "profile_exists")
-    too_early = nexus("node", "snapshot", "make", file.with_name("again"), "--profile", "second", "--json")
-    assert (too_early.status, too_early.error["code"]) == (1, "nothing_final")
-    assert "since the snapshot" in too_early.error["message"]
+    passed_on = nexus("node", "snapshot", "make", file.with_name("again"), "--profile", "second", "--json").document
+    assert passed_on["checkpoint"]["hash"] == trusted
 
 
 def test_what_is_not_whole_or_not_trusted_begins_nothing(nexus: Run, snapshot: tuple[Path, str], solo: Path) -> None:

@@ -9,7 +9,15 @@ import pytest
 
 from node.consensus.engine import Engine
 from node.consensus.finality import Checkpoint, Link
-from node.consensus.lightclient import Trusted, WalkError, path, start, walk
+from node.consensus.lightclient import (
+    Certificate,
+    Trusted,
+    WalkError,
+    path,
+    start,
+    walk,
+    walk_certificates,
+)
 from node.consensus.tables import Table
 from node.ledger.parameters import Parameters
 from tests.node.world import NXT, Network, Payer, key, small_genesis, stranger
@@ -19,24 +27,34 @@ PARAMETERS = GENESIS.parameters
 
 
 @cache
-def history() -> tuple[Engine, tuple[Link, ...], tuple[Table, ...], tuple[bytes, ...], Checkpoint]:
-    """Five epochs with their rotations, and every link that was justified on the way."""
+def lived() -> tuple[Engine, tuple[Link, ...], tuple[Table, ...], tuple[Certificate, ...], Checkpoint]:
+    """Five epochs with their rotations, every link that was justified on the way, and all certificates."""
     network = Network(GENESIS)
     alice = Payer(GENESIS.hash, key(1))
     first = network.nodes[0].engine
     begin = first.final.checkpoint
     links: list[Link] = []
+    certificates: list[Certificate] = []
     tables = {first.view.table.hash: first.view.table}
     for slot in range(100):
         network.pass_slot(alice.pay(slot // 4, stranger(slot), NXT))
         links += [link for link in first.view.new_links if link not in links]
+        certificate = first.certificate(first.chain.tip)
+        if certificate is not None and certificate not in certificates:
+            certificates.append(certificate)
         for target in first.view.known.values():
             tables[target.table.hash] = target.table
             tables[target.next_table.hash] = target.next_table
     assert first.view.epoch == 5
     assert len(tables) > 3, "tables turned"
-    headers = tuple(block.header_bytes for block in first.blocks.values())
-    return first, tuple(links), tuple(tables.values()), headers, begin
+    return first, tuple(links), tuple(tables.values()), tuple(certificates), begin
+
+
+@cache
+def history() -> tuple[Engine, tuple[Link, ...], tuple[Table, ...], tuple[bytes, ...], Checkpoint]:
+    """The same with all headers instead of the certificates."""
+    engine, links, tables, _, begin = lived()
+    return engine, links, tables, tuple(block.header_bytes for block in engine.blocks.values()), begin
 
 
 def trusted() -> Trusted:
@@ -80,7 +98,6 @@ def test_it_goes_as_far_as_links_hold() -> None:
 @pytest.mark.parametrize(
     ("code", "change"),
     [
-        ("gap", lambda links: links[1:]),
         ("quorum", lambda links: [links[0]._replace(votes=links[0].votes[:3])]),
         ("quorum", lambda links: [links[0]._replace(votes=links[0].votes[:1] * 5)]),
         ("vote", lambda links: [links[0]._replace(votes=links[1].votes)]),
@@ -128,3 +145,67 @@ def test_a_missing_table_stops_the_walk() -> None:
     engine = history()[0]
     reached = go(chosen(), tables=tables[:2])
     assert reached.checkpoint.number < engine.view.final.checkpoint.number
+
+
+def kept() -> list[Certificate]:
+    """What a full node keeps: of each pair of tables the newest certificate."""
+    found = {(item.checkpoint.table, item.checkpoint.next_table): item for item in lived()[3]}
+    return sorted(found.values(), key=lambda item: item.checkpoint.number)
+
+
+def follow(certificates: list[Certificate], trusted: Trusted | None = None) -> Trusted:
+    begin = history()[4]
+    here = trusted or start(begin.hash, begin, history()[2])
+    return walk_certificates(GENESIS.hash, PARAMETERS, here, certificates)
+
+
+def test_one_certificate_a_rotation_leads_to_the_end() -> None:
+    engine, certificates = lived()[0], kept()
+    assert 3 < len(certificates) < len(lived()[3]) // 2
+    assert follow(certificates).checkpoint == engine.view.final.checkpoint == certificates[-1].checkpoint
+    again = [Certificate.decode(item.encoded()) for item in certificates]
+    assert [item.encoded() for item in again] == [item.encoded() for item in certificates]
+    assert follow(again).checkpoint == engine.view.final.checkpoint
+
+
+def test_it_can_begin_at_any_final_checkpoint_known_by_half_its_hash() -> None:
+    certificates = kept()
+    for item in lived()[3]:
+        checkpoint = item.checkpoint
+        here = start(checkpoint.hash[:16], checkpoint, history()[2])
+        assert follow(certificates, here).checkpoint == certificates[-1].checkpoint
+        for short in (b"", checkpoint.hash[:15]):
+            with pytest.raises(WalkError):
+                start(short, checkpoint, history()[2])
+
+
+def test_a_rotation_cannot_be_left_out() -> None:
+    certificates = kept()
+    with pytest.raises(WalkError) as refused:
+        follow(certificates[2:])
+    assert refused.value.code == "tables"
+    assert follow([*certificates[:2], certificates[4]]).checkpoint == certificates[1].checkpoint
+
+
+def test_what_is_only_justified_is_not_final() -> None:
+    """Two links that do not meet prove nothing, though each has its quorum."""
+    one, other = lived()[3][2], lived()[3][4]
+    with_gap = one._replace(links=(one.links[0], other.links[1]), headers=(*one.headers, *other.headers))
+    assert follow([with_gap]).checkpoint.number == 0
+
+
+@pytest.mark.parametrize("part", [b"", b"\xc1", b"\x93\x90\x90\x90", b"\x93\x92\x01\x02\x90\x90", b"\x01\x01"])
+def test_junk_is_no_certificate(part: bytes) -> None:
+    with pytest.raises(WalkError) as refused:
+        Certificate.decode(part)
+    assert refused.value.code == "bad_form"
+    with pytest.raises(WalkError):
+        Certificate.decode(kept()[0].encoded()[:-1] + part)
+
+
+def test_more_votes_than_validators_are_not_looked_at() -> None:
+    first = kept()[0]
+    link = first.links[0]._replace(votes=first.links[0].votes * 10)
+    with pytest.raises(WalkError) as refused:
+        follow([first._replace(links=(link, first.links[1]))])
+    assert refused.value.code == "vote"

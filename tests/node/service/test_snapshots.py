@@ -17,7 +17,9 @@ import pytest
 from node.api.errors import Damaged, NexusError, Refused
 from node.consensus.blocks import Block
 from node.consensus.finality import Checkpoint
-from node.consensus.restore import encode_view
+from node.consensus.lightclient import Certificate
+from node.consensus.restore import decode_view, encode_view
+from node.consensus.view import View
 from node.encoding.amounts import SUPPLY
 from node.encoding.canonical import Value, decode, pack
 from node.light.waves import BUCKETS
@@ -25,6 +27,7 @@ from node.profile.paths import ProfilePaths
 from node.service.restoring import read_engine
 from node.service.snapshots import adopt_snapshot, begin_from_snapshot, check_snapshot, make_snapshot
 from node.service.verify import verify_file
+from node.storage.reader import reading
 from node.storage.snapshot import SnapshotFile
 from tests.node.service.dag_world import Town, hear
 from tests.node.world import VALIDATORS, contents, key
@@ -147,6 +150,102 @@ def rewritten(made: Made, number: int, change: Callable[[Value], Value]) -> byte
     parts = frames(made.content)
     parts[number] = pack(change(decode(parts[number], 1 << 30)))
     return joined(made.content, parts)
+
+
+def changed_view(made: Made, change: Callable[[View], None]) -> bytes:
+    """The snapshot with another view at its base."""
+
+    def of(head: Value) -> Value:
+        fields = list(cast("tuple[Value, ...]", head))
+        packed, sets = cast("tuple[bytes, Value]", decode(cast(bytes, fields[7]), 1 << 30))
+        view = decode_view(packed)
+        change(view)
+        fields[7] = pack((encode_view(view), sets))
+        return tuple(fields)
+
+    return rewritten(made, 0, of)
+
+
+def be_seen_later(view: View) -> None:
+    view.seen = {**view.seen, next(iter(view.seen)): 1 << 20}
+
+
+def forget_who_was_seen(view: View) -> None:
+    view.seen = {}
+
+
+def call_somebody_absent(view: View) -> None:
+    view.absent = frozenset([key(VALIDATORS).address])
+
+
+def invent_a_reveal(view: View) -> None:
+    view.reveals = view.reveals | {(key(VALIDATORS).address, 0, bytes(32))}
+
+
+def count_checkpoints_otherwise(view: View) -> None:
+    view.number += 1
+
+
+def forget_votes(view: View) -> None:
+    view.links = {}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        be_seen_later,
+        forget_who_was_seen,
+        call_somebody_absent,
+        invent_a_reveal,
+        count_checkpoints_otherwise,
+        forget_votes,
+    ],
+)
+def test_a_false_view_is_not_what_the_checkpoint_commits_to(
+    made: Made, tmp_path: Path, change: Callable[[View], None]
+) -> None:
+    """Nothing in the file shows it to be false, but the checkpoint that follows from it is another one."""
+    assert changed_view(made, lambda view: None) == made.content
+    with pytest.raises(Damaged) as refused:
+        adopt(made, tmp_path / "x", changed_view(made, change))
+    assert refused.value.code == "bad_snapshot"
+
+
+def test_it_is_known_by_half_its_hash_and_keeps_the_way_there(made: Made, tmp_path: Path) -> None:
+    with reading(made.town.paths.chain_db) as source:
+        certificates = [Certificate.decode(item) for item in source.certificates(0, 100)]
+        assert source.checkpoint(made.checkpoint.hash[:16]) == pack(tuple(made.checkpoint))
+        assert source.checkpoint(b"") is None, "more than one begins so"
+        assert source.checkpoint(bytes(16)) is None
+        number, height, _ = source.newest_checkpoint() or (0, 0, b"")
+        divided = source.newest_checkpoint(15)
+        assert divided is not None
+        assert number - 15 < divided[0] <= number
+        assert divided[0] % 15 == 0
+        assert height >= divided[1] > 0
+    assert 0 < len(certificates) < number
+    target = adopt_snapshot(
+        tmp_path / "chain.db", made.town.genesis, made.path, made.checkpoint.hash[:16], certificates
+    )
+    assert target == made.checkpoint
+    with reading(tmp_path / "chain.db") as source:
+        assert len(source.certificates(0, 100)) == len(certificates)
+        assert source.certificates(certificates[-1].checkpoint.number, 100) == []
+        assert source.newest_checkpoint() == (number, height, pack(tuple(made.checkpoint)))
+        assert len(source.tables((target.table, target.next_table))) == len({target.table, target.next_table})
+    again = make_snapshot(tmp_path / "chain.db", made.town.genesis, tmp_path / "passed on")
+    assert again == made.checkpoint
+    with pytest.raises(Damaged):
+        adopt_snapshot(tmp_path / "other.db", made.town.genesis, made.path, made.checkpoint.hash[:15])
+
+
+def test_several_nodes_offer_the_same(made: Made, tmp_path: Path) -> None:
+    """Made of a checkpoint below the newest final one, by going back."""
+    checkpoint = make_snapshot(made.town.paths.chain_db, made.town.genesis, tmp_path / "snapshot", 15)
+    assert checkpoint.number % 15 == 0
+    assert checkpoint.number < made.checkpoint.number
+    adopt_snapshot(tmp_path / "chain.db", made.town.genesis, tmp_path / "snapshot", checkpoint.hash)
+    assert read_engine(tmp_path / "chain.db", made.town.genesis).tip.id == checkpoint.block
 
 
 def full_bucket(made: Made) -> int:

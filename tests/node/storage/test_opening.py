@@ -309,7 +309,7 @@ def test_cut_off_file_beside_its_wal(tmp_path: Path) -> None:
         shutil.copy(file, copy / file.name)
     chain.close()
     whole = (copy / "chain.db").read_bytes()
-    for length in (100, 4_096, len(whole) // 2, len(whole) - 4_096):
+    for length in (100, 4_096, len(whole) // 2, len(whole) * 3 // 4):  # the last pages may be whole in the WAL
         (copy / "chain.db").write_bytes(whole[:length])
         with pytest.raises(Damaged) as caught:
             ChainDatabase.open(copy / "chain.db")
