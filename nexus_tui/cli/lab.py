@@ -21,7 +21,7 @@ _CHART = 26  # of these, for bars
 _TELL_EVERY_S = 30
 ATTACKS = (
     "none, withhold, equivocate, double-vote, surround, spam, stale-parents, wrong-region, selfish, late-fill, "
-    "split-votes, whale, reveals, silent"
+    "split-votes, whale, reveals, silent, bodiless, inventories, eclipse"
 )
 CLAUSES = (
     "vote_depth, exact_successor, rotate_after_final, spectral_quorum, forward_quorum, rear_quorum, twins_red, lateness"
@@ -309,6 +309,10 @@ def _attack(scenario: Scenario, report: dict[str, Any]) -> list[tuple[str, str]]
         ("They did", done),
         ("They made", got),
     ]
+    if "victim" in found:
+        behind = f"{_count(found['behind_blocks_at_most'], 'block')}, "
+        behind += _count(found["behind_checkpoints_at_most"], "final checkpoint")
+        pairs.append(("Victim", f"node {found['victim']}, at most {behind} behind"))
     if found.get("epochs"):
         pairs.append(("They drew", f"{found['seats_percent']:.1f} % of {found['seats']} seats"))
     return pairs

@@ -29,6 +29,8 @@ FRESH_SLOTS = 30
 _SEEN_MS = 60_000
 """A transaction or vote that was of no use is not asked for again so soon."""
 _MAX_REMEMBERED = 20_000
+_MAX_RECENT = 1 << 20
+"""Bytes of transactions told of last. Who is asked for one that is in a block since then still gives it."""
 _MAX_HEADERS = 256
 _MAX_VOTE = 512
 _MAX_HEADER = 1_024
@@ -113,6 +115,8 @@ class EngineHost:
         self._now_ms = now_ms
         self._seen = Remembered()
         self._wids: OrderedDict[bytes, tuple[bytes, int]] = OrderedDict()  # of what waits → txid, urgency
+        self._recent: OrderedDict[bytes, bytes] = OrderedDict()  # wid → encoded, though it may be in a block by now
+        self._recent_bytes = 0
         self._votes: OrderedDict[bytes, bytes] = OrderedDict()  # id → encoded
         for transaction in mempool.transactions():
             self.hold(transaction)
@@ -163,7 +167,7 @@ class EngineHost:
         if kind == VOTE:
             return self._votes.get(name)
         waiting = self._waiting(name)
-        return None if waiting is None else waiting.raw
+        return self._recent.get(name) if waiting is None else waiting.raw
 
     def _waiting(self, wid: bytes) -> SignedTransaction | None:
         txid, _ = self._wids.get(wid, (b"", 0))
@@ -210,6 +214,11 @@ class EngineHost:
         """A transaction may be given to others for as long as it waits. Returns how urgent it is."""
         urgency = self._mempool.urgency(transaction.txid)
         self._wids[transaction.wid] = transaction.txid, urgency
+        if transaction.wid not in self._recent:
+            self._recent[transaction.wid] = transaction.raw
+            self._recent_bytes += len(transaction.raw)
+        while self._recent_bytes > _MAX_RECENT:
+            self._recent_bytes -= len(self._recent.popitem(last=False)[1])
         if len(self._wids) > 2 * _MAX_REMEMBERED:
             self._wids.popitem(last=False)
         return urgency

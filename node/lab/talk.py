@@ -98,7 +98,9 @@ class Talk:
         node = self._node
         match effect:
             case Send(peer, message):
-                self._network.wires.send(self._links[peer], node.index, message)
+                link = self._links[peer]
+                if node.behaviour.lets(node, link, message):
+                    self._network.wires.send(link, node.index, message)
             case Judge():
                 self._network.measures.judged[effect.kind] += 1
                 self._judge(effect)

@@ -158,8 +158,7 @@ class Machine:
                     if self.requests.is_asked(kind, name, peer.number):
                         self.requests.absent(kind, name, peer.number)
                         self._name_again(peer, kind, name)
-                        if kind != TRANSACTION:  # those go into blocks, and wait no more
-                            self._fault(peer, _ABSENT, now_ms)
+                        self._fault(peer, _ABSENT, now_ms)
                 self._ask(now_ms)
             case AskHistory(locator, limit):
                 self.effects.append(TellHistory(peer.number, locator, min(limit, MAX_HISTORY)))

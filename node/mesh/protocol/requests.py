@@ -21,6 +21,7 @@ from node.mesh.protocol.line import Line
 from node.mesh.protocol.messages import BLOCK, KINDS, MAX_ASKED
 
 NEVER = 1 << 62
+_MOST_SLOW = 16
 Thing = tuple[int, bytes]
 """Kind and id."""
 
@@ -35,12 +36,14 @@ class _Wish:
 
 
 class _Source:
-    """One peer's line of things to be asked of it, what was asked, by kind, and when it gave something last."""
+    """One peer's line of things to be asked of it, what was asked, by kind, and when it gave something last. `slow` are
+    points, by kind: two for what it was asked for in vain, and one less for what came."""
 
-    __slots__ = ("gave_ms", "queue", "under_way")
+    __slots__ = ("gave_ms", "queue", "slow", "under_way")
 
     def __init__(self) -> None:
         self.gave_ms = 0
+        self.slow = [0 for _ in KINDS]
         self.queue = [Line() for _ in KINDS]
         self.under_way: list[dict[bytes, None]] = [{} for _ in KINDS]
 
@@ -77,6 +80,9 @@ class Requests:
             found = self._sources[source] = _Source()
         if wish.asked is not None:
             self.due_ms = min(self.due_ms, wish.asked_ms + REQUEST_MS)
+            if self._sources[wish.asked].slow[kind] > found.slow[kind]:
+                # Who announces first and gives late, or never, does not keep it from coming.
+                self._pass_over(kind, name, wish.asked)
         queue = found.queue[kind]
         queue.add(name, worth)
         self._lined[kind][source] = None
@@ -88,6 +94,7 @@ class Requests:
         """A peer gave a wanted thing. Whoever is slow and gives one thing after the other keeps its turn."""
         if (source := self._sources.get(peer)) is not None:
             source.gave_ms = now_ms
+            source.slow[kind] = max(0, source.slow[kind] - 1)
         self.came(kind, name)
 
     def came(self, kind: int, name: bytes) -> None:
@@ -112,6 +119,7 @@ class Requests:
     def absent(self, kind: int, name: bytes, peer: int) -> None:
         """A peer does not have it after all."""
         if (kind, name) in self._wishes:
+            self._note_vain(kind, peer)
             self._pass_over(kind, name, peer)
 
     def gone(self, peer: int) -> None:
@@ -135,9 +143,14 @@ class Requests:
             for kind, names in enumerate(source.under_way):
                 found += [(peer, (kind, name)) for name in names if self._due_ms(source, kind, name) <= now_ms]
         for peer, (kind, name) in found:
+            self._note_vain(kind, peer)
             self._pass_over(kind, name, peer)
         self.due_ms = self._next_ms()
         return found
+
+    def _note_vain(self, kind: int, peer: int) -> None:
+        slow = self._sources[peer].slow
+        slow[kind] = min(_MOST_SLOW, slow[kind] + 2)
 
     def _due_ms(self, source: _Source, kind: int, name: bytes) -> int:
         wish = self._wishes[kind, name]

@@ -8,6 +8,7 @@ import pytest
 
 from node.consensus import blocks
 from node.consensus.blocks import Header
+from node.gossip import host
 from node.gossip.host import EngineHost, Reading
 from node.ledger.types import TransactionError
 from node.mempool.pool import Mempool
@@ -71,7 +72,7 @@ def test_what_is_no_header_has_no_name(head: bytes) -> None:
         Reading(MAX_BODY).name(BLOCK, head)
 
 
-def test_what_waits_is_given_until_it_waits_no_more() -> None:
+def test_what_was_told_is_given_for_a_while_and_named_as_long_as_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     here = Here()
     payment = here.pay()
     here.pool.admit(payment, here.engine.state, 1)
@@ -80,8 +81,14 @@ def test_what_waits_is_given_until_it_waits_no_more() -> None:
     assert here.host.give(TRANSACTION, payment.wid) == payment.raw
     assert [name for name, _ in here.host.held(TRANSACTION)] == [payment.wid]
     here.pool.drop(payment.txid)
-    assert here.host.give(TRANSACTION, payment.wid) is None
     assert here.host.held(TRANSACTION) == []
+    assert here.host.give(TRANSACTION, payment.wid) == payment.raw, "a peer may have been told just before"
+    monkeypatch.setattr(host, "_MAX_RECENT", len(payment.raw))
+    later = Payer(GENESIS.hash, key(3)).pay(0, key(2).address, 5)
+    here.pool.admit(later, here.engine.state, 1)
+    here.host.tell_transaction(here.machine, later)
+    assert here.host.give(TRANSACTION, payment.wid) is None
+    assert here.host.give(TRANSACTION, later.wid) == later.raw
 
 
 def test_what_was_useless_is_not_asked_for_again_for_a_while() -> None:

@@ -234,6 +234,26 @@ def test_a_thing_is_asked_of_one_peer_and_of_the_next_when_it_does_not_come() ->
     assert not len(alone.machine.requests)
 
 
+def test_who_announced_and_did_not_give_is_not_waited_for_again() -> None:
+    alone = Alone(peers=2)
+    first, second, third = ids(3)
+    alone.say(1, Inventory(TRANSACTION, (first,)))
+    alone.wait(PATIENCE * REQUEST_MS)
+    assert alone.say(1, Inventory(TRANSACTION, (second,))) == [Send(1, Get(TRANSACTION, (second,)))], (
+        "nobody else has it"
+    )
+    assert alone.say(2, Inventory(TRANSACTION, (second,))) == [Send(2, Get(TRANSACTION, (second,)))]
+    (judge,) = alone.say(1, Given(TRANSACTION, (b"thing 1",)))
+    assert isinstance(judge, Judge), "it may still give it"
+    alone.machine.judged(1, alone.now)
+    alone.say(1, Inventory(TRANSACTION, (third,)))
+    assert len(alone.say(2, Inventory(TRANSACTION, (third,)))) == 1, "once is not enough"
+    alone.say(1, Given(TRANSACTION, (b"thing 2",)))
+    (name,) = ids(1, 7)
+    alone.say(1, Inventory(TRANSACTION, (name,)))
+    assert alone.say(2, Inventory(TRANSACTION, (name,))) == []
+
+
 def test_a_late_answer_is_taken_while_the_thing_is_wanted() -> None:
     alone = Alone(peers=2)
     (name,) = ids(1)
