@@ -223,7 +223,8 @@ def _peer_lines(view: MeshView) -> list[str]:
         through = "  ".join(node_text(relay)[:16] for relay in view.relays)
         lines.append(f"Reached    {f'through {through}' if through else 'by nobody: no relay is linked'}")
     if view.circuits is not None and (view.circuits or view.relayed):
-        lines.append(f"Relays     {view.circuits} circuits for others, {size(view.relayed)} since the start")
+        circuits = f"{view.circuits} circuit{'s' if view.circuits != 1 else ''}"
+        lines.append(f"Relays     {circuits} for others, {size(view.relayed)} since the start")
     lines += [f"Blocks     {progress(view)}", ""]
     if not view.peers:
         return [*lines, "No peer is linked. Invite one: nexus mesh invite; or call one: nexus mesh connect"]

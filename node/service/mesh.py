@@ -359,9 +359,7 @@ class Mesh:
             self._dialling.add(address.node)
             prefixes.add(prefix_of(address.host))
             self.start(self._dial(address), "mesh-dial-one")
-        if not self._dialling:
-            all_linked = {peer.link.peer for peer in self.peers.values()}
-            self.relaying.dial_what_is_due(wanted, all_linked | banned)
+        self.relaying.dial_what_is_due(wanted, banned | self._dialling)
         loop_now = asyncio.get_running_loop().time()
         for place, due in list(self._places.items()):
             if wanted > 0 and due <= loop_now:

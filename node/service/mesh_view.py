@@ -26,7 +26,8 @@ def invitation(mesh: Mesh, host: str | None) -> InvitationView:
         raise Refused("bad_host", f"{host!r} is no host's name or address.")
     direct = [Address(one, mesh.port, mesh.key.id) for one in hosts] if mesh.port else []
     relayed = list(mesh.relaying.own_routes()) if host is None else []
-    nodes = tuple((*relayed, *direct)[:MAX_NODES])
+    # The short form names the first. Within a local network addresses of this device are the better guess.
+    nodes = tuple((*relayed, *direct) if mesh.relaying.outside else (*direct, *relayed))[:MAX_NODES]
     if not nodes:
         raise Refused(
             "not_listening",

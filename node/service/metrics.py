@@ -80,6 +80,9 @@ def _mesh(out: Exposition, mesh: Mesh) -> None:
     out.counter("nexus_connections_refused_total", "Connections that were not let in.", ({}, mesh.refused))
     out.gauge("nexus_sync_active", "1 while blocks are fetched that were missed.", ({}, int(machine.syncing)))
     out.gauge("nexus_sync_peers_ahead", "Peers that have blocks which are not here yet.", ({}, behind))
+    circuits = mesh.relaying.circuits
+    out.gauge("nexus_circuits", "Circuits that are made for others now.", ({}, len(circuits)))
+    out.counter("nexus_relayed_bytes_total", "Bytes that circuits carried for others.", ({}, circuits.relayed))
     _traffic(out, mesh.traffic)
 
 

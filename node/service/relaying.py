@@ -124,14 +124,19 @@ class Relaying:
     # -- whether others reach this node ---------------------------------------------------------------------------
 
     @property
+    def outside(self) -> bool:
+        """Whether this node is linked with nodes of the internet."""
+        return any(is_public(peer.link.host) for peer in self._mesh.peers.values() if not peer.link.relay)
+
+    @property
     def unreachable(self) -> bool:
         """Whether nobody can call this node, as far as it knows. Who is linked with nodes of the internet must have
         been called from there; in a local network its own calls count."""
         mesh = self._mesh
         if not mesh.port or not mesh.settings.inbound:
             return True
+        outside = self.outside
         direct = [peer.link for peer in mesh.peers.values() if not peer.link.relay]
-        outside = any(is_public(link.host) for link in direct)
         if any(link.inbound and is_public(link.host) == outside for link in direct):
             return False
         called = [moment for public, moment in self._called_ms.items() if public or not outside]
@@ -189,12 +194,14 @@ class Relaying:
     # -- links through relays -------------------------------------------------------------------------------------
 
     def dial_what_is_due(self, wanted: int, without: set[bytes]) -> None:
-        """Reach others through relays, where this node cannot be reached itself and direct links are too few."""
+        """Reach others through relays, where this node cannot be reached itself and links are too few; nobody of
+        `without`, who is called directly just now, say."""
         if not self.unreachable:
             return
         mesh = self._mesh
         own = len(self._dialling) + sum(bool(peer.link.relay) for peer in mesh.peers.values() if not peer.link.inbound)
-        linked = {peer.link.peer for peer in mesh.peers.values() if not peer.link.relay}
+        linked = {peer.link.peer for peer in mesh.peers.values()}
+        without = without | linked
         for _ in range(min(OWN_CIRCUITS - own, wanted)):
             route = self.routes.candidate(mesh.clock(), without | self._dialling, linked)
             if route is None:

@@ -88,6 +88,7 @@ class Street:
         ip("link", "set", cable, "master", self._tag, "up")
         ip("-n", namespace, "addr", "add", f"{self.address(number)}/24", "dev", "street")
         ip("-n", namespace, "link", "set", "street", "up")
+        ip("-n", namespace, "route", "add", "default", "dev", "street")
 
     def _home(self, number: int) -> None:
         router, host = self._router(number), self.name(number)

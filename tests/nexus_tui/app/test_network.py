@@ -66,6 +66,22 @@ async def test_peers_are_cards_on_a_phone_and_a_table_elsewhere(world: Any, unti
         assert shown(app, "#mesh-note") == ""
 
 
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_who_is_reached_through_a_relay_shows_it(world: Any, until: Any, size: tuple[int, int]) -> None:
+    relay = b"\x63" * 32
+    world.node.link(
+        meshed(replace(peer(1), relay=relay), port=0, unreachable=True, relays=(relay,), circuits=3, relayed=1_200_000)
+    )
+    app = world.app()
+    async with app.run_test(size=size) as pilot:
+        await opened(pilot, until)
+        assert f"via {node_text(relay)[:9]}" in prompts(app)[0]
+        assert "192.168.1.1" not in prompts(app)[0]
+        facts = shown(app, "#mesh-facts")
+        assert f"through {node_text(relay)[:7]}" in facts
+        assert "3 circuits for others, 1.2 MB" in facts
+
+
 async def test_the_tab_is_there_where_there_can_be_links(world: Any, until: Any) -> None:
     from nexus_tui.widgets.rows import NavBar
 

@@ -40,7 +40,7 @@ from node.service.opening import ServiceSettings, open_service
 from tests.node.service.mesh_world import profiles_of_one_network
 from tests.node.service.service_world import confirmed, until
 from tests.node.service.test_mesh import HERE, LONG, mesh_of
-from tests.node.service.test_mesh_hostile import any_size, frame
+from tests.node.service.test_mesh_hostile import any_size, attacked, frame
 from tests.node.world import Payer, key
 
 HIDDEN = replace(HERE, hosts=())
@@ -174,6 +174,18 @@ async def test_who_does_not_want_to_or_takes_no_links_never_relays(tmp_path: Pat
 
 def say(link: Link, message: AnyMessage) -> None:
     link.send(*frame(message), BULK)
+
+
+@pytest.mark.parametrize("target", [b"?" * 32, None])
+async def test_who_asks_a_relay_without_end_is_sent_away(tmp_path: Path, target: bytes | None) -> None:
+    async with attacked(tmp_path) as (street, attacker):
+        relay, other = mesh_of(street.nodes[0]), mesh_of(street.nodes[1])
+        link = await attacker.link()
+        await until(lambda: attacker.is_linked, LONG)
+        for number in range(1, 4_001, 2):
+            say(link, AskCircuit(number, target or other.key.id))
+        await until(lambda: attacker.is_banned, LONG)
+        await until(lambda: len(relay.relaying.circuits) == 0 and not other.relaying._pipes, LONG)
 
 
 class EvilRelay:
