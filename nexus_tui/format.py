@@ -44,6 +44,12 @@ def when(time_ms: int | None, now_ms: int) -> str:
     return f"{moment:%Y-%m-%d}"
 
 
+def day(time_ms: int, now_ms: int) -> str:
+    """Local time of day for today, else the day: at most six characters, and no age that would have to tick."""
+    moment, now = (datetime.fromtimestamp(time / 1000) for time in (time_ms, now_ms))
+    return f"{moment:%H:%M}" if moment.date() == now.date() else f"{moment.day} {moment:%b}"
+
+
 def exactly_when(time_ms: int) -> str:
     """Local date and time to the second."""
     return f"{datetime.fromtimestamp(time_ms // 1000):%Y-%m-%d %H:%M:%S}"
@@ -72,6 +78,13 @@ def size(count: int) -> str:
         if count >= unit:
             return f"{count // unit}.{count % unit * 10 // unit} {name}"
     return f"{count} bytes"
+
+
+def volume(count: int) -> str:
+    """Bytes that passed, so coarse that a sign of life now and then does not show."""
+    if count < 10_000:
+        return "< 10 kB"
+    return size(count) if count >= 10**6 else f"{count // 1_000} kB"
 
 
 def span(ms: int) -> str:

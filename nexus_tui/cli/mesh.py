@@ -199,6 +199,7 @@ def peer_document(peer: PeerView) -> dict[str, Any]:
         "inbound": peer.inbound,
         "agent": peer.agent,
         "linked_ms": peer.linked_ms,
+        "since_ms": peer.since_ms,
         "delay_ms": peer.delay_ms,
         "bytes_in": peer.bytes_in,
         "bytes_out": peer.bytes_out,

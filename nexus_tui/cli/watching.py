@@ -239,16 +239,18 @@ def final_words(look: Look) -> str:
 
 def mesh_words(look: Look) -> list[tuple[str, str]]:
     """Peers, traffic and sync; nothing where there are no links."""
-    from nexus_tui.format import size
+    from nexus_tui.format import size, volume
 
     mesh = look.mesh
     if mesh is None:
         return []
     inbound = sum(peer.inbound for peer in mesh.peers)
-    rate_in, rate_out = ("", "") if look.rates is None else (f" ({size(rate)}/s)" for rate in look.rates)
+    rate_in, rate_out = (
+        ("", "") if look.rates is None else (f" ({size(rate)}/s)" if rate >= 100 else "" for rate in look.rates)
+    )
     return [
         ("peers", f"{inbound} in, {len(mesh.peers) - inbound} out; {mesh.known:,} known, {len(mesh.bans)} banned"),
-        ("traffic", f"in {size(mesh.bytes_in)}{rate_in}, out {size(mesh.bytes_out)}{rate_out}"),
+        ("traffic", f"in {volume(mesh.bytes_in)}{rate_in}, out {volume(mesh.bytes_out)}{rate_out}"),
         ("sync", sync_words(mesh)),
     ]
 

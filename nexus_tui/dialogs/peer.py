@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 
 from nexus_tui.dialogs.base import Dialog
 from nexus_tui.dialogs.confirm import Facts
-from nexus_tui.format import group, groups, place, size, span, when
+from nexus_tui.format import exactly_when, group, groups, place, size, span, when
 from nexus_tui.sanitize import sanitize
 from nexus_tui.widgets.peers import address, delay, told_words
 from node.encoding.node_id import node_text
@@ -38,7 +38,7 @@ class PeerDialog(Dialog[None]):
                 ("Address", address(peer)),
                 ("Program", sanitize(peer.agent, 64) or "unnamed"),
                 ("Link", "it called this node" if peer.inbound else "this node called it"),
-                ("Linked for", span(peer.linked_ms)),
+                ("Linked", f"for {span(peer.linked_ms)}, since {exactly_when(peer.since_ms)}"),
                 ("Delay", delay(peer.delay_ms) or "not measured yet"),
                 ("Received", size(peer.bytes_in) + received),
                 ("Sent", size(peer.bytes_out) + sent),

@@ -160,7 +160,7 @@ def draw(mesh: MeshView, width: int, height: int, ascii_only: bool) -> MeshMap:
     lines = Lines(ascii_only)
     if width >= _RING_WIDTH:
         for ring in _RINGS_MS:
-            for step in range(0, 360, 4):
+            for step in range(0, 360, 6):
                 lines.dot(where(step / 360, _radius(ring)), "faint")
     for one in mesh.others:
         if one.told_by in places and one.node in places and one.told_by != mesh.node:

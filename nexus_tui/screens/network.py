@@ -14,7 +14,7 @@ from textual.widgets import OptionList
 from nexus_tui.bindings import bindings_for, key_of
 from nexus_tui.dialogs.confirm import Facts, Rows
 from nexus_tui.drawing.mesh_map import legend
-from nexus_tui.format import progress, short, size
+from nexus_tui.format import progress, short, size, volume
 from nexus_tui.sanitize import sanitize, text
 from nexus_tui.screens.base import MainScreen
 from nexus_tui.traffic import Rates
@@ -163,7 +163,7 @@ class NetworkScreen(MainScreen):
         def lines(entry: PeerView | BanView, width: int) -> Content:
             if not isinstance(entry, PeerView):
                 return ban_line(entry, width, glyphs, now)
-            return (peer_row if table else peer_card)(entry, width, self._rates.of(entry.node))
+            return (peer_row if table else peer_card)(entry, width, now, self._rates.of(entry.node))
 
         entries: list[tuple[str, PeerView | BanView]] = [(f"peer-{peer.node.hex()}", peer) for peer in mesh.peers]
         peers.fill([*entries, *((f"ban-{ban.node.hex()}", ban) for ban in mesh.bans)], lines)
@@ -203,7 +203,7 @@ class NetworkScreen(MainScreen):
             *_reached(mesh),
             ("Knows", f"{mesh.known:,} address{'es' if mesh.known != 1 else ''}"),
             ("Blocks", Content.styled(progress(mesh), "$warning") if mesh.syncing else progress(mesh)),
-            ("Traffic", f"in {size(mesh.bytes_in)}, out {size(mesh.bytes_out)}"),
+            ("Traffic", f"in {volume(mesh.bytes_in)}, out {volume(mesh.bytes_out)}"),
         ]
 
     def _note(self, view: View) -> Content:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from nexus_tui.format import group, place, reached_at, short, size, span, when
+from nexus_tui.format import day, group, place, reached_at, short, size, span, volume, when
 from nexus_tui.sanitize import sanitize
 from nexus_tui.widgets.payments import fit
 from node.encoding.node_id import node_text
@@ -33,7 +33,7 @@ class _Column:
 
 _NODE = _Column("node", 12, right=False)
 _WAY, _DELAY, _TRAFFIC = _Column("way", 3, right=False), _Column("delay", 6), _Column("traffic", 9)
-_LINKED, _BEHIND, _FAULTS = _Column("linked", 6), _Column("behind", 6), _Column("faults", 6)
+_LINKED, _BEHIND, _FAULTS = _Column("since", 6), _Column("behind", 6), _Column("faults", 6)
 _RATE, _FIRST, _LIGHT = _Column("a second", 9), _Column("first", 6), _Column("light", 6, right=False)
 _BOTH = _Column("in, out", 18)
 _OPTIONAL = (_WAY, _DELAY, _BEHIND, _FAULTS, _TRAFFIC, _LINKED)
@@ -64,18 +64,18 @@ def rate(rates: tuple[int, int] | None) -> str:
     return size(total) if total else ""
 
 
-def peer_row(peer: PeerView, width: int, rates: tuple[int, int] | None = None) -> Content:
+def peer_row(peer: PeerView, width: int, now_ms: int, rates: tuple[int, int] | None = None) -> Content:
     """One line of the table."""
     columns, room = _columns(width)
     values = {
         _RATE: rate(rates),
         _FIRST: f"{peer.brought:,}" if peer.brought else "",
         _LIGHT: sanitize(peer.region, 6),
-        _BOTH: f"{size(peer.bytes_in)}, {size(peer.bytes_out)}",
+        _BOTH: f"{volume(peer.bytes_in)}, {volume(peer.bytes_out)}",
         _WAY: "in" if peer.inbound else "out",
         _DELAY: delay(peer.delay_ms),
-        _TRAFFIC: size(peer.bytes_in + peer.bytes_out),
-        _LINKED: span(peer.linked_ms),
+        _TRAFFIC: volume(peer.bytes_in + peer.bytes_out),
+        _LINKED: day(peer.since_ms, now_ms),
         _BEHIND: "behind" if peer.behind else "",
         _FAULTS: f"{peer.faults}" if peer.faults else "",
     }
@@ -89,17 +89,17 @@ def peer_row(peer: PeerView, width: int, rates: tuple[int, int] | None = None) -
     return Content.assemble(*pieces)
 
 
-def peer_card(peer: PeerView, width: int, rates: tuple[int, int] | None = None) -> Content:
+def peer_card(peer: PeerView, width: int, now_ms: int, rates: tuple[int, int] | None = None) -> Content:
     """Two lines: who and where, and how the link does."""
     node = short(node_text(peer.node), 7, 4)
     about = [
         "in" if peer.inbound else "out",
         delay(peer.delay_ms),
-        size(peer.bytes_in + peer.bytes_out),
+        volume(peer.bytes_in + peer.bytes_out),
         f"{passes}/s" if (passes := rate(rates)) else "",
-        span(peer.linked_ms),
         "behind" if peer.behind else "",
         f"{peer.faults} faults" if peer.faults else "",
+        f"since {day(peer.since_ms, now_ms)}",
     ]
     return Content.assemble(
         (fit(f"{node} {address(peer)}", width), ""),
@@ -134,7 +134,7 @@ def map_lines(mesh: MeshView, node: bytes | None, now_ms: int) -> list[str]:
         how = [
             "called this node" if peer.inbound else "called by this node",
             delay(peer.delay_ms),
-            span(peer.linked_ms),
+            day(peer.since_ms, now_ms),
         ]
         brings = f"brought {peer.brought:,} blocks first" if peer.brought else "brought no block first"
         light = f", most of {sanitize(peer.region, 12)}" if peer.region else ""

@@ -379,6 +379,7 @@ class PeerView:
     inbound: bool
     agent: str
     linked_ms: int  # how long
+    since_ms: int  # Unix time
     delay_ms: int | None
     bytes_in: int
     bytes_out: int

@@ -69,6 +69,8 @@ class Peer:
     link: Link
     hello: Hello
     since_ms: int
+    linked_ms: int
+    """The same by the clock on the wall."""
 
 
 class Mesh:
@@ -240,7 +242,7 @@ class Mesh:
         self._numbers += 1
         number = self._numbers
         now = self.clock()
-        self.peers[number] = Peer(link, hello, self.now_ms())
+        self.peers[number] = Peer(link, hello, self.now_ms(), now)
         if link.inbound and hello.port and not link.relay:
             address = Address(link.host, hello.port, link.peer)
             if self.book.add(address, link.peer, now):

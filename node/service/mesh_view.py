@@ -64,6 +64,7 @@ def mesh_view(mesh: Mesh) -> MeshView:
                     inbound=link.inbound,
                     agent=hello.agent,
                     linked_ms=now - peer.since_ms,
+                    since_ms=peer.linked_ms,
                     delay_ms=known.delay_ms,
                     bytes_in=link.bytes_in,
                     bytes_out=link.bytes_out,

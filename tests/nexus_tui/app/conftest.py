@@ -83,7 +83,8 @@ def peer(number: int, **changes: Any) -> PeerView:
     """A linked node in good order, but for `changes`."""
     view = PeerView(
         bytes([0x20 + number]) * 32, f"192.168.1.{number}", 9735, bool(number % 2), "nexus/0.1", 11_000_000 * number,
-        12 * number, 1_234_567 * number, 65_432, False, 0, 1_200, 30 * number, "Green" if number % 2 else "",
+        NOW_MS - 11_000_000 * number, 12 * number, 1_234_567 * number, 65_432, False, 0, 1_200, 30 * number,
+        "Green" if number % 2 else "",
     )  # fmt: skip
     return replace(view, **changes)
 

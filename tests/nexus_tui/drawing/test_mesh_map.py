@@ -22,7 +22,21 @@ def node(number: int) -> bytes:
 
 def peer(number: int, delay_ms: int | None = 10, inbound: bool = False) -> PeerView:
     return PeerView(
-        node(number), "192.0.2.1", 1, inbound, "nexus", 9, delay_ms, 1, 1, False, 0, 1, 0, "Green" if number % 2 else ""
+        node(number),
+        "192.0.2.1",
+        1,
+        inbound,
+        "nexus",
+        9,
+        9,
+        delay_ms,
+        1,
+        1,
+        False,
+        0,
+        1,
+        0,
+        "Green" if number % 2 else "",
     )
 
 

@@ -60,7 +60,7 @@ DAG_BLOCK = DagBlockSummary(
 EVIDENCE = EvidenceView(
     b"e" * 32, 2, "double_vote", b"c" * 21, True, 8, 3, "voted twice", 60, 3, "open", (b"v", b"h" * 300, b"i")
 )
-LINKED = PeerView(b"p" * 32, "192.0.2.7", 7_400, True, "nexus", 5_000, None, 7, 8, False, 3, 99, 5, "Green")
+LINKED = PeerView(b"p" * 32, "192.0.2.7", 7_400, True, "nexus", 5_000, 2**40, None, 7, 8, False, 3, 99, 5, "Green")
 KNOWN = KnownView(b"k" * 32, "192.0.2.8", 7_400, "local", b"p" * 32, None, 2)
 MESH = MeshView(
     b"n" * 32, 7_400, ("192.0.2.1",), 12, True, (LINKED,), (BanView(b"b" * 32, 2**41),), (KNOWN,), SyncView(5, 9, None),
