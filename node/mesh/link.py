@@ -22,7 +22,7 @@ from node.mesh.certificate import CertificateError, judge, sent_certificates
 from node.mesh.protocol.frames import HEAD_SIZE, Frame, FrameDecoder, FrameError, FrameLimit, frame_head
 from node.mesh.protocol.limits import CONTROL, MAX_HELLO
 from node.mesh.protocol.messages import HELLO
-from node.mesh.sending import SendQueue
+from node.mesh.sending import SendQueue, Waiting
 from node.mesh.traffic import Traffic
 
 _FRAME_COST = 100  # bytes of memory beside its body
@@ -36,8 +36,8 @@ log = logging.getLogger(__name__)
 class LinkLimits:
     """What one link may hold (bytes) and how long it may wait (seconds).
 
-    `budgets` are those of the send queue's classes. `stall_s`: how long a peer may take nothing while things wait;
-    `unheard_s`: how long its system may confirm nothing of what was sent.
+    `budgets` are those of the send queue's classes, `waiting` that of all links of a node together. `stall_s`: how long
+    a peer may take nothing while things wait; `unheard_s`: how long its system may confirm nothing of what was sent.
     """
 
     connect_s: float = 10.0
@@ -49,6 +49,7 @@ class LinkLimits:
     unread: int = 256 << 10
     write_buffer: int = 64 << 10
     budgets: tuple[int, ...] = (64 << 10, 8 << 20, 2 << 20, 2 << 20, 1 << 20)
+    waiting: int = 8 << 20
 
 
 class LinkError(Exception):
@@ -65,10 +66,11 @@ class LinkError(Exception):
 
 
 def _tune(connection: socket.socket, unheard_s: float) -> None:
-    """Let the system buffer little, so that what is urgent is not behind megabytes of what is not; and give up a peer
-    that confirms nothing, where it would go on sending into a parted network, ever more rarely, for a quarter of an
-    hour. Options that a system does not have are left alone."""
-    wanted = {"TCP_NOTSENT_LOWAT": _NOT_SENT, "TCP_USER_TIMEOUT": int(unheard_s * 1000)}
+    """Let the system send at once (asyncio does not see that what a listener accepted is TCP, and an answer waited
+    40 ms for others to be confirmed) and buffer little, so that what is urgent is not behind megabytes of what is not;
+    and give up a peer that confirms nothing, where it would go on sending into a parted network, ever more rarely, for
+    a quarter of an hour. Options that a system does not have are left alone."""
+    wanted = {"TCP_NODELAY": 1, "TCP_NOTSENT_LOWAT": _NOT_SENT, "TCP_USER_TIMEOUT": int(unheard_s * 1000)}
     for name, value in wanted.items():
         if hasattr(socket, name):
             with contextlib.suppress(OSError):
@@ -97,6 +99,7 @@ class Link(asyncio.Protocol):
         limits: LinkLimits,
         lost: Callable[[Link], None],
         traffic: Traffic | None = None,
+        waiting: Waiting | None = None,
     ) -> None:
         if len(greeting) > MAX_HELLO:
             raise ValueError(f"a greeting has at most {MAX_HELLO:,} bytes")
@@ -117,7 +120,7 @@ class Link(asyncio.Protocol):
         self._coming: deque[Iterator[Frame]] = deque()
         self._inbox: list[Frame] = []
         self._unread = 0
-        self._queue = SendQueue(limits.budgets)
+        self._queue = SendQueue(limits.budgets, waiting or Waiting(limits.waiting))
         self._flushing = self._paused = self._held_up = self._closing = False
         self._drained = asyncio.Event()
         self._drained.set()

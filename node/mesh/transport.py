@@ -22,6 +22,7 @@ from node.mesh.certificate import Credentials
 from node.mesh.link import Link, LinkError, LinkLimits
 from node.mesh.protocol.frames import FrameLimit
 from node.mesh.proxy import check_proxy, dial_through
+from node.mesh.sending import Waiting
 from node.mesh.traffic import Traffic
 
 EVERYWHERE = ("0.0.0.0", "::")
@@ -71,6 +72,7 @@ class Transport:
         self.refused = 0
         """Connections that were not let in."""
         self.traffic = Traffic()
+        self._waiting = Waiting(self._limits.waiting)
 
     @property
     def links(self) -> int:
@@ -158,6 +160,7 @@ class Transport:
             self._limits,
             self._links.discard,
             None if relay else self.traffic,  # what a circuit carries is counted on the relay's link
+            self._waiting,
         )
         link.relay, link.host = relay, host
         return link

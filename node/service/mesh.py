@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from random import Random
@@ -46,6 +47,7 @@ from node.service.mesh_settings import MeshSettings
 from node.service.node import Node
 from node.service.peer_file import PeerFile
 from node.service.relaying import Relaying
+from node.service.turns import Turn, Turns
 
 _log = logging.getLogger("nexus.mesh")
 
@@ -94,6 +96,7 @@ class Mesh:
         self._numbers = 0
         self._dialling: set[bytes] = set()
         self._places: dict[tuple[str, int], float] = {}  # of the local network, whose node ids are not known
+        self._turns = Turns(time.monotonic)
         self._wake = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
         self._telling: asyncio.TimerHandle | None = None
@@ -255,10 +258,14 @@ class Mesh:
         if not link.inbound:
             self.gossip.say(number, AskAddresses())
         _log.info("linked with %r", link)
+        turn = Turn(self._turns)
         try:
             while True:
                 for kind, body in await link.receive():
+                    begun = time.thread_time()
                     self.gossip.received(number, kind, body)
+                    if turn.spent(time.thread_time() - begun):
+                        await turn.give_way()
         except LinkError as error:
             _log.info("%r ended: %s", link, error.message)
         finally:

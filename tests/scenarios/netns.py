@@ -56,13 +56,17 @@ class Town:
         ip("netns", "add", name)
         ip("link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", name)
         ip("link", "set", cable, "master", self._bridges[number * 2 // self.count], "up")
+        self._bring_up(number)
+
+    def _bring_up(self, number: int) -> None:
+        """Give a host's `eth0` its address."""
         for command in (
             ("addr", "add", f"{self.address(number)}/24", "dev", "eth0"),
             ("link", "set", "eth0", "up"),
             ("link", "set", "lo", "up"),
             ("route", "add", "default", "dev", "eth0"),
         ):
-            ip("-n", name, *command)
+            ip("-n", self.name(number), *command)
 
     def __exit__(self, *error: object) -> None:
         for number in range(self.count):

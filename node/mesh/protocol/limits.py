@@ -54,7 +54,7 @@ _BODY = 1 << 20  # the largest that a genesis may set
 
 
 class Limit(NamedTuple):
-    """`size` bytes at most; `rate` messages and `volume` bytes a minute, as much of each at once; its queue's class."""
+    """`size` bytes at most; `rate` messages and `volume` bytes a minute; its queue's class."""
 
     size: int
     rate: int
@@ -89,6 +89,8 @@ LIMITS: dict[type[AnyMessage], Limit] = {
 }
 BY_NUMBER = {messages.NUMBERS[message]: limit for message, limit in LIMITS.items()}
 
+AT_ONCE, FEW = 6, 10
+"""This part of a minute's worth may come at once, but in any case a few messages."""
 OWN_PERCENT = 80
 """Of these rates for what this node sends itself."""
 
@@ -127,7 +129,7 @@ HISTORY_MS = 10_000
 """A question about history that is not answered by then may be asked again."""
 PAGE_END = 6
 """So many names at the end of a page of history stand in the question for the next one."""
-MAX_HELD = 1_000
+MAX_HELD, MAX_HELD_BYTES = 1_000, 1 << 20
 """Messages held back because a rate of this node's own would be passed; beyond that the link is given up."""
 HELD_MS = 500
 

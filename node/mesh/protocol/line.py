@@ -49,3 +49,8 @@ class Line:
     def last(self) -> bytes:
         """The least wanted, and of those the newest."""
         return self._line[-1][1]
+
+    @property
+    def least(self) -> int:
+        """What that is worth."""
+        return -self._line[-1][0][0]

@@ -25,6 +25,7 @@ from node.mesh.protocol.limits import (
     MAX_CHASED,
     MAX_GIVEN_BYTES,
     MAX_HELD,
+    MAX_HELD_BYTES,
     PAGE_END,
     PING_MS,
     SILENCE_MS,
@@ -444,8 +445,9 @@ class Machine:
         if kind in peer.held or not peer.outgoing.allows(message, now_ms):
             waiting = peer.held.setdefault(kind, deque())
             waiting.append(message)
+            peer.held_bytes += messages.weight(message)
             self._put_off(now_ms)
-            if len(waiting) > MAX_HELD:
+            if len(waiting) > MAX_HELD or peer.held_bytes > MAX_HELD_BYTES:
                 self._close(peer, "too_slow", "More was to be said to it than the rates allow.", 0)
             return
         self.effects.append(Send(peer.number, message))
@@ -459,7 +461,9 @@ class Machine:
         for peer in self.peers.values():
             for kind, waiting in list(peer.held.items()):
                 while waiting and peer.outgoing.allows(waiting[0], now_ms):
-                    self.effects.append(Send(peer.number, waiting.popleft()))
+                    message = waiting.popleft()
+                    peer.held_bytes -= messages.weight(message)
+                    self.effects.append(Send(peer.number, message))
                 if waiting:
                     self._put_off(now_ms)
                 else:

@@ -59,6 +59,7 @@ class Peer:
         self.outgoing = Quota(OWN_PERCENT)
         self.held: dict[type[AnyMessage], deque[AnyMessage]] = {}
         """Messages for which there was no quota, by type; they go in their order."""
+        self.held_bytes = 0
         self.token = 0
         """Of the last ping."""
         self.pinged_ms: int | None = None

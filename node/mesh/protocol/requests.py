@@ -70,25 +70,30 @@ class Requests:
     def want(self, kind: int, name: bytes, source: int, worth: int = 0) -> None:
         """A peer has a thing that is not here. The least wanted of a full line goes."""
         wish = self._wishes.get((kind, name))
-        if wish is None:
-            wish = self._wishes[kind, name] = _Wish()
-        elif source in wish.sources or len(wish.sources) >= MAX_SOURCES:
+        if wish is not None and (source in wish.sources or len(wish.sources) >= MAX_SOURCES):
             return
-        wish.sources[source] = worth
         found = self._sources.get(source)
         if found is None:
             found = self._sources[source] = _Source()
+        queue = found.queue[kind]
+        few = len(self._wishes) <= MAX_WISHES
+        most = MAX_QUEUED if few else MAX_WISHES // len(KINDS) // len(self._sources)
+        while len(queue) > most:
+            self._pass_over(kind, queue.last, source)
+        if len(queue) == most and worth <= queue.least:
+            return
+        if wish is None:
+            wish = self._wishes[kind, name] = _Wish()
+        wish.sources[source] = worth
         if wish.asked is not None:
             self.due_ms = min(self.due_ms, wish.asked_ms + REQUEST_MS)
             if self._sources[wish.asked].slow[kind] > found.slow[kind]:
                 # Who announces first and gives late, or never, does not keep it from coming.
                 self._pass_over(kind, name, wish.asked)
-        queue = found.queue[kind]
+        if len(queue) == most:
+            self._pass_over(kind, queue.last, source)
         queue.add(name, worth)
         self._lined[kind][source] = None
-        few = len(self._wishes) <= MAX_WISHES
-        while len(queue) > (MAX_QUEUED if few else MAX_WISHES // len(KINDS) // len(self._sources)):
-            self._pass_over(kind, queue.last, source)
 
     def gave(self, kind: int, name: bytes, peer: int, now_ms: int) -> None:
         """A peer gave a wanted thing. Whoever is slow and gives one thing after the other keeps its turn."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
+import weakref
 
 import pytest
 from linked import LOCAL, MAX_BODY, Node, fill, nodes, pair, size, until  # type: ignore[import-not-found]
@@ -282,3 +284,36 @@ async def test_a_link_given_up_during_the_handshake_says_nothing() -> None:
     link.connection_made(late)
     assert late.aborted
     assert not late.written
+
+
+async def test_a_link_that_has_ended_leaves_nothing_for_the_collector() -> None:
+    """Each has buffers of TLS; a flood of short links would pile them up."""
+    server, client, there, here = await pair()
+    async with nodes(server, client):
+        assert here._transport is not None
+        gone = [weakref.ref(item) for item in (there, here, here._transport, there._transport)]
+        await here.close()
+        for link in (here, there):
+            with pytest.raises(LinkError):
+                await link.receive()
+        server.taken.clear()
+        del there, here, link
+        gc.collect()
+        gc.disable()
+        try:
+            one = await client.transport.connect(LOCAL, server.port)
+            gone += [weakref.ref(one), weakref.ref(one._transport)]
+            await one.close()
+            del one
+            await until(lambda: all(item() is None for item in gone))
+        finally:
+            gc.enable()
+
+
+async def test_what_is_sent_does_not_wait_to_be_gathered() -> None:
+    server, client, there, here = await pair()
+    async with nodes(server, client):
+        for link in (there, here):
+            assert link._transport is not None
+            connection = link._transport.get_extra_info("socket")
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

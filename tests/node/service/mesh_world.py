@@ -37,7 +37,7 @@ def profiles_of_one_network(
             owner = key(850 + number).address
             founders.append(Founder(owner, secret.public_key, 1_000 * NXT, secret.reveals.commitment))
     allocations = tuple(Allocation(key(number).address, 1_000 * NXT, "") for number in (1, 2, 3, 4))
-    genesis = make_genesis("minimal", system_clock() - 2_000, allocations, tuple(founders))
+    genesis = make_genesis(preset, system_clock() - 2_000, allocations, tuple(founders))
     for paths in made:
         write_genesis(paths, genesis)
     return made

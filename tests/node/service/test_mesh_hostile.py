@@ -11,13 +11,25 @@ from pathlib import Path
 import pytest
 
 from node.encoding.canonical import pack
+from node.encoding.hashing import tagged_hash
 from node.mesh.certificate import make_credentials
 from node.mesh.identity import NodeKey
 from node.mesh.link import Link, LinkError
 from node.mesh.protocol import messages
 from node.mesh.protocol.hello import GUEST, Hello
 from node.mesh.protocol.limits import CONTROL, MAX_QUEUED
-from node.mesh.protocol.messages import TRANSACTION, Addresses, Bye, Get, Given, History, Inventory, Ping
+from node.mesh.protocol.messages import (
+    TRANSACTION,
+    Addresses,
+    AskHistory,
+    Bye,
+    Get,
+    Given,
+    History,
+    Inventory,
+    Ping,
+    WholeBlock,
+)
 from node.mesh.transport import Transport
 from node.service.mesh import Mesh
 from tests.node.service.service_world import confirmed, until
@@ -90,6 +102,10 @@ EVIL: dict[str, list[tuple[int, bytes]]] = {
     "what nobody asked for": [frame(Given(TRANSACTION, (b"%d" % number,))) for number in range(40)],
     "history that nobody asked for": [frame(History((number.to_bytes(32),), 1)) for number in range(40)],
     "pings without end": [frame(Ping(number)) for number in range(300)],
+    "names without end": [frame(Inventory(TRANSACTION, names(1_000))) for _ in range(80)],
+    "addresses without end": [frame(Addresses((("10.1.1.1", 7_400, bytes(32)),))) for _ in range(40)],
+    "questions about history without end": [frame(AskHistory((bytes(32),), 500))] * 400,
+    "questions for things without end": [frame(Get(TRANSACTION, names(128)))] * 1_300,
 }
 
 
@@ -102,6 +118,30 @@ async def test_who_breaks_the_rules_goes(tmp_path: Path, evil: str) -> None:
             link.send(kind, body, CONTROL)
         await until(lambda: not attacker.is_linked)
         await until(lambda: not link.open)
+
+
+async def test_who_gives_a_payment_that_nobody_signed_is_banned(tmp_path: Path) -> None:
+    async with attacked(tmp_path) as (street, attacker):
+        payment = bytearray(street.payer(2).pay(0, key(60).address, 5_000).raw)
+        payment[-1] ^= 1
+        name = tagged_hash(b"nexus/wid", bytes(payment))
+        link = await attacker.link()
+        await until(lambda: attacker.is_linked)
+        say(link, Inventory(TRANSACTION, (name,)))
+        while Get(TRANSACTION, (name,)) not in [messages.decode(*frame) for frame in await link.receive()]:
+            pass
+        say(link, Given(TRANSACTION, (bytes(payment),)))
+        await until(lambda: attacker.is_banned)
+        await until(lambda: not link.open)
+
+
+async def test_a_block_longer_than_this_networks_is_no_frame(tmp_path: Path) -> None:
+    async with attacked(tmp_path) as (street, attacker):
+        link = await attacker.link()
+        await until(lambda: attacker.is_linked)
+        longest = street.nodes[0].genesis.parameters.max_body_bytes
+        link.send(messages.NUMBERS[WholeBlock], bytes(longest + 4_096), CONTROL)
+        await until(lambda: not attacker.is_linked)
 
 
 async def test_who_was_banned_is_told_so_and_does_not_come_back(tmp_path: Path) -> None:
@@ -125,7 +165,7 @@ async def test_a_flood_of_inventories_is_bounded(tmp_path: Path) -> None:
         machine = mesh_of(street.nodes[0]).gossip.machine
         link = await attacker.link()
         await until(lambda: attacker.is_linked)
-        for _ in range(60):
+        for _ in range(25):
             say(link, Inventory(TRANSACTION, names(1_000)))
             await asyncio.sleep(0)
         await until(lambda: len(machine.requests) > 0)

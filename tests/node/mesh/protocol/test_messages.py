@@ -169,19 +169,23 @@ def test_only_a_clock_that_is_far_off_is_told() -> None:
     assert hello.skew_ms(mine, hello_of(clock_ms=mine.clock_ms - 3_600_000)) == -3_600_000
 
 
-@given(st.lists(st.tuples(st.integers(0, 5_000), st.integers(0, 200)), max_size=60), st.integers(1, 1_000))
-def test_a_bucket_never_lets_more_pass_than_its_rate(steps: list[tuple[int, int]], rate: int) -> None:
-    bucket, now, passed = Bucket(rate, 0), 0, 0
+@given(
+    st.lists(st.tuples(st.integers(0, 5_000), st.integers(0, 200)), max_size=60),
+    st.integers(1, 1_000),
+    st.integers(1, 1_000),
+)
+def test_a_bucket_never_lets_more_pass_than_its_rate(steps: list[tuple[int, int]], rate: int, at_once: int) -> None:
+    bucket, now, passed = Bucket(rate, at_once, 0), 0, 0
     for wait, amount in steps:
         now += wait
         if bucket.has(amount, now):
             bucket.take(amount)
             passed += amount
-        assert passed * 60_000 <= rate * (60_000 + now)
+        assert passed * 60_000 <= at_once * 60_000 + rate * now
 
 
 def test_a_clock_that_goes_back_gives_nothing() -> None:
-    bucket = Bucket(10, 1_000_000)
+    bucket = Bucket(10, 10, 1_000_000)
     bucket.take(10)
     assert not bucket.has(1, 900_000)
     assert not bucket.has(1, 905_000)
