@@ -35,7 +35,7 @@ from node.mesh.link import Link, LinkError, LinkLimits
 from node.mesh.protocol import messages
 from node.mesh.protocol.frames import frame_head
 from node.mesh.protocol.hello import PROTOCOL, RELAY, Hello
-from node.mesh.protocol.limits import AT_ONCE, BULK, CONTROL, FEW, LIMITS
+from node.mesh.protocol.limits import AT_ONCE, BULK, CONTROL, LIMITS, SELDOM
 from node.mesh.protocol.messages import (
     KINDS,
     TRANSACTION,
@@ -145,7 +145,8 @@ async def flood(field: Field, link: Link, make: Callable[[], AnyMessage], *, rea
         limit = LIMITS[type(message)]
         field.say(link, message)
         said, volume = said + 1, volume + messages.weight(message)
-        if proof is None and (said > max(limit.rate // AT_ONCE, FEW) or volume > limit.volume // AT_ONCE):
+        parts = 1 if limit.rate <= SELDOM else AT_ONCE
+        if proof is None and (said > limit.rate // parts or volume > limit.volume // parts):
             with contextlib.suppress(LinkError, TimeoutError):
                 await link.drain(30)
             proof = time.monotonic()

@@ -89,8 +89,9 @@ LIMITS: dict[type[AnyMessage], Limit] = {
 }
 BY_NUMBER = {messages.NUMBERS[message]: limit for message, limit in LIMITS.items()}
 
-AT_ONCE, FEW = 6, 10
-"""This part of a minute's worth may come at once, but in any case a few messages."""
+SELDOM = 300
+AT_ONCE = 6
+"""Of what may be said more often than `SELDOM` a sixth of a minute's worth may come at once, of the rest all of it."""
 OWN_PERCENT = 80
 """Of these rates for what this node sends itself."""
 

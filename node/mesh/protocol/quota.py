@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from node.mesh.protocol.limits import ANY, AT_ONCE, FEW, LIMITS
+from node.mesh.protocol.limits import ANY, AT_ONCE, LIMITS, SELDOM
 from node.mesh.protocol.messages import AnyMessage, weight
 
 _MINUTE_MS = 60_000
@@ -13,9 +13,10 @@ class Bucket:
 
     __slots__ = ("_a_minute", "_at", "_full", "_left")
 
-    def __init__(self, a_minute: int, at_once: int, now_ms: int) -> None:
+    def __init__(self, a_minute: int, now_ms: int, at_once: int | None = None) -> None:
+        """`at_once` is a minute's worth where nothing else is said."""
         self._a_minute = a_minute
-        self._full = self._left = at_once * _MINUTE_MS
+        self._full = self._left = (a_minute if at_once is None else at_once) * _MINUTE_MS
         self._at = now_ms
 
     def has(self, amount: int, now_ms: int) -> bool:
@@ -50,10 +51,9 @@ class Quota:
             limit = LIMITS[kind]
             if limit.rate == ANY:
                 return True
-            found = self._buckets[kind] = (
-                self._bucket(limit.rate, FEW, now_ms),
-                self._bucket(limit.volume, FEW * limit.size, now_ms),
-            )
+            parts = 1 if limit.rate <= SELDOM else AT_ONCE
+            rate, most = limit.rate * self._percent // 100, limit.volume * self._percent // 100
+            found = self._buckets[kind] = Bucket(rate, now_ms, rate // parts), Bucket(most, now_ms, most // parts)
         number, volume = found
         size = weight(message)
         if not number.has(1, now_ms) or not volume.has(size, now_ms):
@@ -61,7 +61,3 @@ class Quota:
         number.take(1)
         volume.take(size)
         return True
-
-    def _bucket(self, a_minute: int, few: int, now_ms: int) -> Bucket:
-        at_once = min(a_minute, max(a_minute // AT_ONCE, few))
-        return Bucket(a_minute * self._percent // 100, at_once * self._percent // 100, now_ms)

@@ -6,7 +6,6 @@ import asyncio
 
 import pytest
 
-from node.service import turns
 from node.service.turns import AT_ONCE_S, SHARE, SLICE_S, Turn, Turns
 
 
@@ -15,7 +14,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
-        monkeypatch.setattr(turns.asyncio, "sleep", self.sleep)
+        monkeypatch.setattr("node.service.turns.asyncio.sleep", self.sleep)
         self._real = asyncio.tasks.sleep
 
     async def sleep(self, seconds: float) -> None:

@@ -175,7 +175,7 @@ def test_only_a_clock_that_is_far_off_is_told() -> None:
     st.integers(1, 1_000),
 )
 def test_a_bucket_never_lets_more_pass_than_its_rate(steps: list[tuple[int, int]], rate: int, at_once: int) -> None:
-    bucket, now, passed = Bucket(rate, at_once, 0), 0, 0
+    bucket, now, passed = Bucket(rate, 0, at_once), 0, 0
     for wait, amount in steps:
         now += wait
         if bucket.has(amount, now):
@@ -185,7 +185,7 @@ def test_a_bucket_never_lets_more_pass_than_its_rate(steps: list[tuple[int, int]
 
 
 def test_a_clock_that_goes_back_gives_nothing() -> None:
-    bucket = Bucket(10, 10, 1_000_000)
+    bucket = Bucket(10, 1_000_000)
     bucket.take(10)
     assert not bucket.has(1, 900_000)
     assert not bucket.has(1, 905_000)
