@@ -257,6 +257,27 @@ class Engine:
         self._resolve(progress)
         return progress
 
+    def unchecked(self, block: Block, now: int) -> tuple[SignedTransaction, ...]:
+        """The transactions whose signatures `add` would have to check now, so that others can do so first.
+
+        None for a block that it would refuse or put aside before it comes to them.
+        """
+        header = block.header
+        if block.id in self.blocks or any(parent not in self.blocks for parent in header.parents):
+            return ()
+        selected = self.blocks[header.parents[0]]
+        if selected.view is None or self._known.filled(header.creator, header.slot) >= MAX_TWINS:
+            return ()
+        try:
+            self._judging.check_form(block, now)
+            return self._judging.unchecked(block, self.views.tables(selected.view, header.slot)[0])
+        except (BlockError, StateMissing):
+            return ()
+
+    def note_signed(self, transactions: Iterable[SignedTransaction]) -> None:
+        """The signatures of these were found good elsewhere."""
+        self._judging.note_signed(transactions)
+
     def add_vote(self, vote: Vote) -> Progress:
         """Take a vote from gossip; one that says nothing new or is not good leaves the Progress empty."""
         progress = Progress()

@@ -5,7 +5,7 @@ The signature comes before the seat, so that a wrong seat is evidence against wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from node.consensus.blocks import Block, BlockError, Header, body_root
 from node.consensus.dagblocks import DagBlock
@@ -51,6 +51,7 @@ class Judging:
         self._verdicts = verdicts
         self._reveals = RevealChecker()
         self._invalid: dict[bytes, str] = {}  # and the rule that each breaks
+        self._signed = (b"", b"")  # the last block whose signature was found good, and by which key
 
     def remember_invalid(self, block: bytes, rule: str) -> None:
         """A block that broke a rule is refused at once when it comes again, and so is what names it."""
@@ -85,7 +86,7 @@ class Judging:
         validator = view.table.validator(header.creator) or view.next_table.validator(header.creator)
         if validator is None:
             raise BlockError("unknown_creator", "The block's parents are not here, and its creator is no validator.")
-        _check_signature(header, validator)
+        self._check_signature(block, validator)
         _check_body_root(block)
         return validator.consensus_key
 
@@ -99,7 +100,7 @@ class Judging:
         if validator is None:
             raise BlockError("unknown_creator", "The block's creator is no validator.")
         if signed != validator.consensus_key:
-            _check_signature(header, validator)
+            self._check_signature(block, validator)
         self._check_seat(header, table)
         number = self._slots.epoch_of(header.slot) - validator.first_epoch
         if not self._reveals.check(validator.reveal_commitment, number, header.reveal):
@@ -119,6 +120,23 @@ class Judging:
             self._check_signed(transaction)
         return coloured
 
+    def unchecked(self, block: Block, table: Table) -> tuple[SignedTransaction, ...]:
+        """The transactions whose signatures `judge` would have to check. Raises BlockError for a block that the leader
+        of its seat did not make: nobody else can ask for that work."""
+        validator = table.validator(block.header.creator)
+        if validator is None:
+            return ()
+        self._check_signature(block, validator)
+        self._check_seat(block.header, table)
+        _check_body_root(block)
+        own = (item for item in block.transactions if item.body.genesis == self._genesis)
+        return tuple(item for item in own if item.wid not in self._verdicts)
+
+    def note_signed(self, transactions: Iterable[SignedTransaction]) -> None:
+        """Their signatures were found good."""
+        for transaction in transactions:
+            self._verdicts.add(transaction.wid)
+
     def check_transaction(self, transaction: SignedTransaction) -> None:
         """Everything about a transaction that needs no state. Raises TransactionError."""
         registry.check_payload(transaction.body)
@@ -137,10 +155,13 @@ class Judging:
         if header.region != table.regions[header.creator]:
             raise WrongHeader("bad_region", "The block does not shine in its creator's region.", by_table=True)
 
-
-def _check_signature(header: Header, validator: Validator) -> None:
-    if not verify(P256, validator.consensus_key, header.signing_hash(), header.signature):
-        raise BlockError("bad_signature", "The block is not signed by its creator.")
+    def _check_signature(self, block: Block, validator: Validator) -> None:
+        signed, header = (block.id, validator.consensus_key), block.header
+        if signed == self._signed:
+            return
+        if not verify(P256, validator.consensus_key, header.signing_hash(), header.signature):
+            raise BlockError("bad_signature", "The block is not signed by its creator.")
+        self._signed = signed
 
 
 def _check_body_root(block: Block) -> None:

@@ -78,10 +78,17 @@ class Verdicts:
             return True
         if not verify_transaction(transaction):
             return False
+        self.add(wid)
+        return True
+
+    def add(self, wid: bytes) -> None:
+        """Remember a signature that was found good elsewhere."""
         while len(self._good) >= self._kept:
             self._good.popitem(last=False)
         self._good[wid] = None
-        return True
+
+    def __contains__(self, wid: bytes) -> bool:
+        return wid in self._good
 
 
 def supports_ml_dsa() -> bool:

@@ -25,6 +25,7 @@ from node.mesh.protocol.hello import Hello
 from node.mesh.protocol.limits import MAX_SERVED
 from node.mesh.protocol.machine import Machine
 from node.mesh.protocol.messages import BLOCK, VOTE, AnyMessage
+from node.service.ahead import Ahead
 from node.service.node import Node
 from node.service.usefulness import Usefulness
 
@@ -59,6 +60,7 @@ class Gossip:
         self._carry = carry
         self._room = room
         self._to_judge: deque[Judge] = deque()
+        self._ahead = Ahead()
         self._owed: dict[int, deque[bytes]] = {}  # blocks that peers wait for
         self._giving: dict[int, asyncio.Task[None]] = {}
         self._work = asyncio.Event()
@@ -107,6 +109,7 @@ class Gossip:
                 tasks.create_task(self._judge_all(), name="mesh-judge")
                 tasks.create_task(self._keep_time(), name="mesh-time")
         finally:
+            self._ahead.close()
             for timer in self._later:
                 timer.cancel()
             for giving in self._giving.values():
@@ -187,6 +190,7 @@ class Gossip:
 
     async def _judge_block(self, effect: Judge) -> None:
         block = self.host.reading.block(*effect.parts)
+        await self._ahead.check(self._node.engine, block, self._slot())
         progress = await self._node.receive(block)
         if progress.missing:
             self.host.judging.discard(effect.name)
