@@ -395,6 +395,7 @@ class Mesh:
         except LinkError as error:
             _log.debug("%s port %d was not reached: %s", address.host, address.port, error.message)
             self.book.failed(address.node, self.clock())
+            self.relaying.not_reached(address.node)
             return
         finally:
             self._dialling.discard(address.node)

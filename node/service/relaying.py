@@ -68,7 +68,7 @@ class Relaying:
         self._carry = carry
         self._pipes: dict[Circuit, Pipe] = {}
         self._opening: dict[Circuit, asyncio.Future[str]] = {}
-        self._reaching: dict[bytes, asyncio.Future[int]] = {}
+        self._reaching: dict[bytes, asyncio.Future[int | None]] = {}
         self._dialling: set[bytes] = set()
         self._first_ms: int | None = None
         self._called_ms: dict[bool, int] = {}  # from the internet, from the local network
@@ -92,6 +92,11 @@ class Relaying:
             waiting.set_result(number)
         if not self._tell() and self._told:
             self._say(number, self._told)
+
+    def not_reached(self, node: bytes) -> None:
+        """A node was called in vain."""
+        if (waiting := self._reaching.get(node)) is not None and not waiting.done():
+            waiting.set_result(None)
 
     def unlinked(self, number: int) -> None:
         """A link is gone."""
@@ -118,7 +123,10 @@ class Relaying:
             self._say(number, (*self._told, *others))
 
     def _say(self, number: int, routes: tuple[Address, ...]) -> None:
-        entries = tuple((one.host, one.port, one.relay, one.node) for one in routes[:MAX_ROUTES])
+        """Tell a peer of routes; of those by relays of a local network only if it is in one itself."""
+        local = not is_public(self._mesh.peers[number].link.host)
+        told = [one for one in routes if local or is_public(one.host)]
+        entries = tuple((one.host, one.port, one.relay, one.node) for one in told[:MAX_ROUTES])
         self._mesh.gossip.say(number, Routes(entries))
 
     # -- whether others reach this node ---------------------------------------------------------------------------
@@ -146,7 +154,7 @@ class Relaying:
         return self._first_ms is not None and now - self._first_ms >= UNCALLED_MS
 
     def own_routes(self) -> tuple[Address, ...]:
-        """Through whom others reach this node: relays that it has called itself, the best first."""
+        """Through whom others reach this node: relays that it has called itself, those that all can call first."""
         mesh = self._mesh
         if not self.unreachable or not mesh.settings.inbound or mesh.settings.proxy is not None:
             return ()
@@ -156,7 +164,13 @@ class Relaying:
             if not peer.link.inbound and not peer.link.relay and peer.hello.services & CIRCUITS
         ]
         now = mesh.clock()
-        able.sort(key=lambda peer: (-self.routes.success(peer.link.peer, now), peer.since_ms))
+        able.sort(
+            key=lambda peer: (
+                not is_public(peer.link.host),
+                -self.routes.success(peer.link.peer, now),
+                peer.since_ms,
+            )
+        )
         return tuple(Address(peer.link.host, peer.link.port, mesh.key.id, peer.link.peer) for peer in able[:OWN_ROUTES])
 
     def _tell(self) -> bool:
@@ -181,12 +195,7 @@ class Relaying:
                 self.routes.add(route, teller, now)
             mesh.book.add(route.there, teller, now)
         if news:
-            local = not all(is_public(one.host) for one in news)
-            able = [
-                number
-                for number, other in mesh.peers.items()
-                if other is not peer and not (local and is_public(other.link.host))
-            ]
+            able = [number for number, other in mesh.peers.items() if other is not peer]
             for number in self._random.sample(able, min(_TOLD, len(able))):
                 self._say(number, (*self._told, *news))
         mesh.wake()
@@ -272,6 +281,8 @@ class Relaying:
         for number, peer in mesh.peers.items():
             if peer.link.peer == relay.node and not peer.link.relay:
                 return number
+        if mesh.bans.get(relay.node, 0) > mesh.clock():
+            return None
         reached = self._reaching.setdefault(relay.node, asyncio.get_running_loop().create_future())
         try:
             mesh.call(relay)

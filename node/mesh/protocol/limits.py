@@ -146,8 +146,8 @@ MAX_LINK_CIRCUITS = 8
 CIRCUIT_VOLUME, RELAYED_VOLUME = 6 << 20, 32 << 20
 """Bytes a minute of one circuit, and of all that a node makes for others; credit waits where more would pass."""
 CIRCUIT_ANSWER_MS = 10_000
-CIRCUIT_IDLE_MS = 2 * 60_000
-"""A circuit that carries nothing for so long is dead: links ping."""
+CIRCUIT_IDLE_MS = 10 * 60_000
+"""A circuit that carries nothing for so long is dead: links ping, those of phones rarely."""
 CIRCUIT_LIFE_MS = 2 * 3_600_000
 """Then both sides look anew for the best way."""
 

@@ -159,6 +159,45 @@ async def test_a_direct_link_takes_the_place_of_a_circuit(tmp_path: Path) -> Non
         await until(lambda: len(relay.relaying.circuits) == 0, LONG)
 
 
+async def test_a_direct_call_comes_first(tmp_path: Path) -> None:
+    async with Valley(tmp_path, relays=2, hidden=1) as valley:
+        valley.meet(2, 0)
+        await until(lambda: valley.between(2, 0) is not None, LONG)
+        relay, target, caller = valley.mesh(0), valley.mesh(1), valley.mesh(2)
+        route = Address("127.0.0.1", relay.port, target.key.id, relay.key.id)
+        caller.relaying.routes.add(route, b"", caller.clock())
+        valley.meet(2, 1)
+        await until(lambda: valley.joined_by(2, 1, relay=None), LONG)
+        assert caller.relaying.routes.success(relay.key.id, caller.clock()) == 5, "it was never tried"
+        assert relay.relaying.circuits.relayed == 0
+
+
+async def test_a_relay_that_does_not_answer_is_given_up_at_once(tmp_path: Path) -> None:
+    async with Valley(tmp_path, relays=0, hidden=2) as valley:
+        relaying = valley.mesh(0).relaying
+        await until(lambda: valley.mesh(0)._tasks is not None)
+        relaying.dial(Address("127.0.0.1", 9, b"x" * 32, b"y" * 32))
+        await until(lambda: relaying.routes.success(b"y" * 32, valley.mesh(0).clock()) < 5, LONG)
+        assert not relaying._reaching
+
+
+async def test_relays_of_a_local_network_are_no_business_of_others(tmp_path: Path) -> None:
+    async with Valley(tmp_path, relays=1, hidden=2) as valley:
+        hidden, relay = valley.mesh(1), valley.mesh(0)
+        valley.meet(1, 0)
+        await until(lambda: len(relay.relaying.routes) == 1, LONG)
+        assert hidden.relaying.own_routes()[0].host == "127.0.0.1"
+        link = next(iter(relay.peers.values())).link
+        link.host = "8.8.8.8"  # as if the hidden node had called from outside
+        number = next(iter(relay.peers))
+        said: list[AnyMessage] = []
+        relay.gossip.say = lambda _, message: said.append(message)  # type: ignore[method-assign, assignment]
+        relay.relaying._say(number, hidden.relaying.own_routes())
+        link.host = "127.0.0.1"
+        relay.relaying._say(number, hidden.relaying.own_routes())
+        assert [len(message.entries) for message in said if isinstance(message, Routes)] == [0, 1]
+
+
 @pytest.mark.parametrize("settings", [{"relay": False}, {"inbound": 0}])
 async def test_who_does_not_want_to_or_takes_no_links_never_relays(tmp_path: Path, settings: dict[str, object]) -> None:
     async with Valley(tmp_path, relays=1, hidden=1, **settings) as valley:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from random import Random
 
 import pytest
@@ -44,7 +45,7 @@ class World:
         self.now = 0
         self.nodes = {number: Circuits(0) for number in (A, R, B)}
         self.nodes[R].relaying = True
-        self.got: dict[int, bytes] = {A: b"", B: b""}
+        self.got: defaultdict[int, bytes] = defaultdict(bytes)
         self.seen: list[tuple[int, object]] = []
         self.take_all = True
         self.sent: list[tuple[int, int, CircuitMessage]] = []
@@ -371,3 +372,43 @@ def test_any_order_of_honest_steps_ends_clean() -> None:
         world.run()
         assert world.legs() == 0, seed
         assert len(world.nodes[R]) == 0
+
+
+def test_a_hostile_peer_hurts_no_circuit_of_others() -> None:
+    for seed in range(40):
+        random, world = Random(seed), World()
+        here, there = world.open()
+        evil = 9
+        world.nodes[R].connected(evil, b"e" * 32, True, True, 0)
+        sent = b""
+        for step in range(200):
+            number, node = random.randrange(12), random.choice([ALICE, BOB, b"?" * 32])
+            data = bytes(random.choice([1, 300, MAX_CIRCUIT_DATA]))
+            choices: list[CircuitMessage] = [
+                AskCircuit(2 * step + 1, node),
+                AskCircuit(number, node),
+                OfferCircuit(number, node),
+                AnswerCircuit(number, random.choice(["", "no"])),
+                CircuitData(number, data),
+                CircuitCredit(number, random.choice([1, CIRCUIT_CREDIT, CIRCUIT_WINDOW])),
+                EndCircuit(number, "x"),
+            ]
+            try:
+                world.nodes[R].take(evil, random.choice(choices), world.now)
+            except WireError:
+                world.nodes[R].gone(evil, world.now)
+                world.nodes[R].connected(evil, b"e" * 32, True, True, world.now)
+            piece = bytes([step % 256]) * random.randrange(1, 2_000)
+            sent += piece[: world.nodes[A].write(R, here, piece)]
+            carry_but(world, evil)
+        came = [effect for owner, effect in world.seen if owner == B and isinstance(effect, Came)]
+        assert b"".join(effect.data for effect in came if effect.number == there) == sent
+
+
+def carry_but(world: World, evil: int) -> None:
+    """Carry what is said; what goes to the evil peer is of no interest."""
+    while pending := [(number, node.take_effects()) for number, node in world.nodes.items() if node.effects]:
+        for number, effects in pending:
+            for effect in effects:
+                if not (isinstance(effect, Send) and effect.peer == evil):
+                    world.do(number, effect)
