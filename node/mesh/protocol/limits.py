@@ -19,6 +19,8 @@ from node.mesh.protocol.messages import (
     AskCircuit,
     AskGenesis,
     AskHistory,
+    AskPart,
+    AskSnapshot,
     Bye,
     CircuitCredit,
     CircuitData,
@@ -29,7 +31,9 @@ from node.mesh.protocol.messages import (
     History,
     Inventory,
     NewBlock,
+    Offer,
     OfferCircuit,
+    Part,
     Ping,
     Pong,
     Routes,
@@ -86,6 +90,10 @@ LIMITS: dict[type[AnyMessage], Limit] = {
     CircuitData: Limit(messages.MAX_CIRCUIT_DATA + 32, ANY, ANY, CIRCUITS),
     CircuitCredit: Limit(32, ANY, ANY, CIRCUITS),
     EndCircuit: Limit(160, 300, 48 << 10, CIRCUITS),
+    AskSnapshot: Limit(64, 60, 8 << 10, BULK),
+    Offer: Limit(messages.MAX_CHECKPOINT + 32 * messages.BUCKETS + 9 * messages.SECTIONS + 64, ANY, ANY, BULK),
+    AskPart: Limit(64, 60_000, 8 << 20, BULK),
+    Part: Limit(messages.PART_SIZE + 64, ANY, ANY, BULK),
 }
 BY_NUMBER = {messages.NUMBERS[message]: limit for message, limit in LIMITS.items()}
 
@@ -97,7 +105,19 @@ OWN_PERCENT = 80
 
 MAX_HELLO = 4 << 10
 GUEST_MS = 30_000
-"""A guest, who only wants the genesis, is shown out after that."""
+"""A guest, who wants the genesis or a snapshot, is shown out when he asked nothing for so long."""
+MAX_GUESTS = 8
+"""Guests at a time that are given parts of snapshots."""
+GUEST_VOLUME = 256 << 20
+"""Bytes a minute that one of them is given; beyond that he waits."""
+PARTS_IN_FLIGHT = 8
+"""Parts of a snapshot asked of one peer and not come yet."""
+PART_MS = 15_000
+"""A peer that gave none of them for so long is passed over."""
+OFFER_MS = 20_000
+"""Who has no snapshot that can be used is asked again so much later."""
+MAX_SLEEPS = 3
+"""So often is a peer passed over before its link is given up."""
 
 PING_MS = 20_000
 SILENCE_MS = 50_000

@@ -42,6 +42,8 @@ from node.mesh.protocol.messages import (
     AnyMessage,
     AskGenesis,
     AskHistory,
+    AskPart,
+    AskSnapshot,
     Bye,
     GenesisFile,
     Get,
@@ -49,6 +51,8 @@ from node.mesh.protocol.messages import (
     History,
     Inventory,
     NewBlock,
+    Offer,
+    Part,
     Ping,
     Pong,
     WholeBlock,
@@ -165,7 +169,7 @@ class Machine:
                 self.effects.append(TellHistory(peer.number, locator, min(limit, MAX_HISTORY)))
             case History(names, more):
                 self._learn_history(peer, names, bool(more), now_ms)
-            case AskGenesis() | GenesisFile():
+            case AskGenesis() | GenesisFile() | AskSnapshot() | Offer() | AskPart() | Part():
                 self._fault(peer, _UNASKED, now_ms)  # a guest's link is not this machine's
             case _:
                 self.effects.append(Heard(peer.number, message))

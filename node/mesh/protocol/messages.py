@@ -31,6 +31,15 @@ MAX_ADDRESSES = 100
 MAX_ROUTES = 32
 MAX_CIRCUIT_DATA = 16 << 10
 """Bytes in one message of a circuit."""
+BUCKETS = 256
+FRONT = BUCKETS
+"""Section of a snapshot after those of its buckets: its head and the blocks (`node.storage.snapshot`)."""
+SECTIONS = BUCKETS + 1
+PART_SIZE = 256 << 10
+"""A section is given in parts of this size, the last one of what is left."""
+MAX_SECTION = 1 << 30
+MAX_CHECKPOINT = 1_024
+"""Bytes of an encoded checkpoint."""
 
 
 class WireError(ValueError):
@@ -189,6 +198,40 @@ class GenesisFile(NamedTuple):
 
 
 CircuitMessage = AskCircuit | OfferCircuit | AnswerCircuit | CircuitData | CircuitCredit | EndCircuit
+
+
+class AskSnapshot(NamedTuple):
+    """Which snapshot of the state can you give? That of the checkpoint with this hash if you can, else your newest."""
+
+    checkpoint: bytes
+
+
+class Offer(NamedTuple):
+    """A snapshot: its encoded checkpoint, the hashes of the 256 buckets' waves one after the other, which give the
+    checkpoint's state commitment, and the sizes of its sections. All empty: the sender has none."""
+
+    checkpoint: bytes
+    buckets: bytes
+    sizes: tuple[int, ...]
+
+
+class AskPart(NamedTuple):
+    """A part of one section of the snapshot at a checkpoint, please."""
+
+    checkpoint: bytes
+    section: int
+    part: int
+
+
+class Part(NamedTuple):
+    """The answer; empty where the sender has it no longer."""
+
+    checkpoint: bytes
+    section: int
+    part: int
+    data: bytes
+
+
 AnyMessage = (
     Ping
     | Pong
@@ -207,6 +250,10 @@ AnyMessage = (
     | AskGenesis
     | GenesisFile
     | CircuitMessage
+    | AskSnapshot
+    | Offer
+    | AskPart
+    | Part
 )
 
 HELLO = 0
@@ -234,6 +281,10 @@ TYPES: dict[int, type[AnyMessage]] = {
     53: CircuitData,
     54: CircuitCredit,
     55: EndCircuit,
+    44: AskSnapshot,
+    45: Offer,
+    46: AskPart,
+    47: Part,
 }
 NUMBERS: dict[type[AnyMessage], int] = {message: number for number, message in TYPES.items()}
 
@@ -260,6 +311,10 @@ _FIELDS: dict[type[AnyMessage], tuple[type, ...]] = {
     CircuitData: (int, bytes),
     CircuitCredit: (int, int),
     EndCircuit: (int, str),
+    AskSnapshot: (bytes,),
+    Offer: (bytes, bytes, tuple),
+    AskPart: (bytes, int, int),
+    Part: (bytes, int, int, bytes),
 }
 _MOST: dict[type[AnyMessage], int] = {
     AskHistory: MAX_LOCATOR,
@@ -356,8 +411,27 @@ def _check(message: AnyMessage) -> None:
         case CircuitData(_, data):
             if not 0 < len(data) <= MAX_CIRCUIT_DATA:
                 raise WireError("bad_form", f"A message carries 1 to {MAX_CIRCUIT_DATA:,} bytes of a circuit.")
+        case AskSnapshot(checkpoint):
+            if len(checkpoint) > 32:
+                raise WireError("bad_form", "A hash has 32 bytes.")
+        case Offer(checkpoint, buckets, sizes):
+            _check_offer(checkpoint, buckets, sizes)
+        case AskPart(checkpoint, section, part) | Part(checkpoint, section, part, _):
+            if len(checkpoint) != 32 or section >= SECTIONS or part * PART_SIZE >= MAX_SECTION:
+                raise WireError("bad_form", "No snapshot has such a part.")
+            if type(message) is Part and len(message.data) > PART_SIZE:
+                raise WireError("bad_form", "A part of a snapshot is larger than parts are.")
         case _:
             pass
+
+
+def _check_offer(checkpoint: bytes, buckets: bytes, sizes: tuple[int, ...]) -> None:
+    if not checkpoint and not buckets and not sizes:
+        return
+    if not 0 < len(checkpoint) <= MAX_CHECKPOINT or len(buckets) != 32 * BUCKETS or len(sizes) != SECTIONS:
+        raise WireError("bad_form", "The offer of a snapshot does not have its form.")
+    if any(type(size) is not int or not 0 < size <= MAX_SECTION for size in sizes):
+        raise WireError("bad_form", "A section of the offered snapshot has an impossible size.")
 
 
 def _check_kind(kind: int) -> None:

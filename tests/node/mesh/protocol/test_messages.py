@@ -21,6 +21,8 @@ from node.mesh.protocol.messages import (
     AskCircuit,
     AskGenesis,
     AskHistory,
+    AskPart,
+    AskSnapshot,
     Bye,
     CircuitCredit,
     CircuitData,
@@ -31,7 +33,9 @@ from node.mesh.protocol.messages import (
     History,
     Inventory,
     NewBlock,
+    Offer,
     OfferCircuit,
+    Part,
     Ping,
     Pong,
     Routes,
@@ -72,6 +76,17 @@ MESSAGES |= {
     EndCircuit: st.builds(EndCircuit, _uint, st.text(max_size=32)),
 }
 MESSAGES |= {AskGenesis: st.just(AskGenesis()), GenesisFile: st.builds(GenesisFile, st.binary(max_size=900))}
+_section, _part = st.integers(0, messages.FRONT), st.integers(0, messages.MAX_SECTION // messages.PART_SIZE - 1)
+_sizes = st.integers(1, messages.MAX_SECTION).map(lambda size: (size,) * messages.SECTIONS)
+_hashes = st.binary(min_size=32, max_size=32).map(lambda one: one * messages.BUCKETS)
+MESSAGES |= {
+    AskSnapshot: st.builds(AskSnapshot, st.binary(max_size=32)),
+    Offer: st.one_of(
+        st.just(Offer(b"", b"", ())), st.builds(Offer, st.binary(min_size=1, max_size=400), _hashes, _sizes)
+    ),
+    AskPart: st.builds(AskPart, _name, _section, _part),
+    Part: st.builds(Part, _name, _section, _part, st.binary(max_size=900)),
+}
 _any = st.one_of(*MESSAGES.values())
 
 
