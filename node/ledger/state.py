@@ -110,6 +110,11 @@ def apply_to_waves(waves: StateWaves, changes: Iterable[Change]) -> set[int]:
     return waves.update(added, removed)
 
 
+def element(table: str, key: bytes, value: bytes) -> bytes:
+    """What the wave of an entry is drawn from, given the canonical encoding of its record."""
+    return _head(table) + packer()(key) + value
+
+
 @cache
 def _head(table: str) -> bytes:
     """How the encoding of [table, key, value] begins."""

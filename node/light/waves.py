@@ -57,6 +57,33 @@ def superpose(base: bytes, added: Iterable[bytes], removed: Iterable[bytes] = ()
     return total.to_bytes(WAVE_SIZE, "little")
 
 
+def superposition(elements: Iterable[bytes], *, numpy: bool = True) -> bytes:
+    """The wave of a set of encoded values, counted at once: what a bucket of a snapshot must have."""
+    waiting = iter(elements)
+    total, lanes = SILENCE, None
+    while batch := [wave(element) for element in islice(waiting, _BATCH // 8)]:
+        if numpy and len(batch) >= NUMPY_FROM // 8 and lanes is None:
+            lanes = _numpy_rows([SILENCE])
+            numpy = lanes is not None
+        if lanes is None:
+            total = superpose(total, batch)
+        else:
+            import numpy as np
+
+            lanes[0] += np.frombuffer(b"".join(batch), lanes[0].dtype).reshape(-1, PHASES).sum(0, lanes[0].dtype)
+    return total if lanes is None else superpose(total, [lanes[0].tobytes()])
+
+
+def bucket_hash(bucket: Any) -> bytes:
+    """The hash of a bucket's wave, as bytes or as an array."""
+    return blake2b(bucket, digest_size=32, person=b"nexus/bucket").digest()
+
+
+def commitment_of(hashes: bytes) -> bytes:
+    """The state commitment, from the hashes of the 256 bucket waves one after the other."""
+    return blake2b(hashes, digest_size=32, person=b"nexus/state").digest()
+
+
 class StateWaves:
     """The 256 bucket waves of a state, their hashes and the commitment over them.
 
@@ -68,7 +95,7 @@ class StateWaves:
         self._waves = list(waves) if waves is not None else [SILENCE] * BUCKETS
         if len(self._waves) != BUCKETS or any(len(item) != WAVE_SIZE for item in self._waves):
             raise ValueError(f"A state has {BUCKETS} bucket waves of {WAVE_SIZE} bytes.")
-        self._hashes = [_bucket_hash(item) for item in self._waves]
+        self._hashes = [bucket_hash(item) for item in self._waves]
         self._numpy = numpy
         self._rows: list[Any] | None = None  # the waves as uint16 arrays, once NumPy is in use
         self._recent: dict[bytes, bytes] = {}  # waves of entries that came last: an active account's goes next
@@ -95,7 +122,7 @@ class StateWaves:
             for element in list(islice(self._recent, max(0, len(self._recent) - RECENT_KEPT))):
                 del self._recent[element]
         for bucket in changed:
-            self._hashes[bucket] = _bucket_hash(self._waves[bucket] if self._rows is None else self._rows[bucket])
+            self._hashes[bucket] = bucket_hash(self._waves[bucket] if self._rows is None else self._rows[bucket])
         return changed
 
     def _by_integers(self, added: Sequence[Entry], removed: Sequence[Entry]) -> None:
@@ -135,8 +162,13 @@ class StateWaves:
     def commitment(self) -> bytes:
         """BLAKE2b-256 over the hashes of the 256 bucket waves: what a header commits to."""
         if self._commitment is None:
-            self._commitment = blake2b(b"".join(self._hashes), digest_size=32, person=b"nexus/state").digest()
+            self._commitment = commitment_of(self.hashes)
         return self._commitment
+
+    @property
+    def hashes(self) -> bytes:
+        """The hashes of the 256 bucket waves, one after the other."""
+        return b"".join(self._hashes)
 
     @property
     def state_wave(self) -> bytes:
@@ -150,9 +182,4 @@ def _numpy_rows(waves: Sequence[bytes]) -> list[Any] | None:
         import numpy
     except ImportError:
         return None
-    return list(numpy.frombuffer(b"".join(waves), dtype="<u2").reshape(BUCKETS, PHASES).copy())
-
-
-def _bucket_hash(item: Any) -> bytes:
-    """Of a wave as bytes or as an array."""
-    return blake2b(item, digest_size=32, person=b"nexus/bucket").digest()
+    return list(numpy.frombuffer(b"".join(waves), dtype="<u2").reshape(-1, PHASES).copy())

@@ -65,6 +65,26 @@ class ProfilePaths:
         return self.root / "peers.nexus"
 
     @property
+    def snapshots(self) -> Path:
+        """The folder of snapshots that are kept for newcomers; can be made again."""
+        return self.root / "snapshots"
+
+    @property
+    def fetching(self) -> Path:
+        """The folder of what came so far of a snapshot that is being fetched."""
+        return self.root / "fetching"
+
+    @property
+    def progress(self) -> Path:
+        """How far that is, as long as it lasts."""
+        return self.root / "fetching.progress"
+
+    @property
+    def beginning(self) -> Path:
+        """The checkpoint that the chain shall begin from, as long as it did not."""
+        return self.root / "beginning.nexus"
+
+    @property
     def signing_record(self) -> Path:
         """What this validator last signed (protocol section 4)."""
         return self.root / "signing-record"

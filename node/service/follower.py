@@ -21,6 +21,7 @@ from node.consensus import duties
 from node.consensus.blocks import Block, BlockError
 from node.consensus.dagblocks import DagBlock, Progress, Step
 from node.consensus.engine import Engine
+from node.consensus.finality import Target
 from node.consensus.votes import Vote
 from node.ledger.genesis import Genesis
 from node.ledger.registry import total_units
@@ -77,6 +78,8 @@ class Follower:
         """Told of each step once it is written, so that others hear of it."""
         self.admitted: Callable[[SignedTransaction], None] = lambda transaction: None
         """Told of each transaction that waits now."""
+        self.final_written: Callable[[Target], None] = lambda final: None
+        """Told of each newest final checkpoint once it is written."""
         self.stop_requested = asyncio.Event()
         self._writer = writer
         self._outbox = outbox
@@ -268,6 +271,7 @@ class Follower:
         for event in entry.events:
             self.hub.publish(event)
         if entry.final is not None:
+            self.final_written(entry.final)
             await self.retention.finalised(self.engine, entry.final, self._slot())
             self._show_bound()
             self._tidy_soon()

@@ -1,7 +1,7 @@
 """Joining a network by an invitation: fetch its genesis from a node that the invitation names, and begin a profile.
 
 The genesis is checked against its hash, so whoever gives it is believed nothing else; the checkpoint that the
-invitation names is kept for a later sync.
+invitation names is kept, and the chain begins from it at the first start (`node.service.bootstrap`).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from node.mesh.protocol.routes import Routes
 from node.mesh.transport import Transport
 from node.profile.invitation import Invitation, parse_invitation
 from node.profile.paths import ProfilePaths
+from node.service.beginning import Beginning, keep_beginning
 from node.service.clock import system_clock
 from node.service.founding import write_genesis
 from node.service.peer_file import PeerFile
@@ -45,6 +46,8 @@ async def join_network(paths: ProfilePaths, invitation: Invitation) -> Genesis:
         book.add(address.there, b"", now)
         routes.add(address, b"", now)
     PeerFile(paths.peers).save(0, book.rows(), {}, routes.rows())
+    if invitation.checkpoint:
+        keep_beginning(paths, Beginning(invitation.checkpoint, over=False))
     write_genesis(paths, genesis)
     return genesis
 

@@ -29,24 +29,24 @@ from node.mesh.protocol import messages
 from node.mesh.protocol.addresses import AddressBook
 from node.mesh.protocol.effects import Close, Heard, Send
 from node.mesh.protocol.hello import CIRCUITS, GUEST, RELAY, Hello
-from node.mesh.protocol.limits import BAN_MS, GUEST_MS, LIMITS, sizes_in
+from node.mesh.protocol.limits import BAN_MS, LIMITS, sizes_in
 from node.mesh.protocol.messages import (
     Addresses,
     AnyMessage,
     AskAddresses,
-    AskGenesis,
     Bye,
-    GenesisFile,
     WireError,
 )
 from node.mesh.traffic import Traffic
 from node.mesh.transport import Transport
 from node.profile.invitation import QR_SCHEME, parse_address, parse_invitation
 from node.service.gossip import Gossip
+from node.service.guests import Guests
 from node.service.mesh_settings import MeshSettings
 from node.service.node import Node
 from node.service.peer_file import PeerFile
 from node.service.relaying import Relaying
+from node.service.shelf import Shelf
 from node.service.turns import Turn, Turns
 
 _log = logging.getLogger("nexus.mesh")
@@ -79,8 +79,15 @@ class Mesh:
     """Made by `node.service.opening`; `run` until cancelled."""
 
     def __init__(
-        self, node: Node, key: NodeKey, file: PeerFile, settings: MeshSettings, clock: Callable[[], int]
+        self,
+        node: Node,
+        key: NodeKey,
+        file: PeerFile,
+        settings: MeshSettings,
+        clock: Callable[[], int],
+        shelf: Shelf | None = None,
     ) -> None:
+        """Without a `shelf` no snapshots are given to newcomers."""
         self.key = key
         self.settings = settings
         self.peers: dict[int, Peer] = {}
@@ -102,6 +109,10 @@ class Mesh:
         self._telling: asyncio.TimerHandle | None = None
         self.gossip = Gossip(node, os.urandom(16), self.now_ms, self._carry, self._room)
         self.gossip.services = RELAY
+        self.shelf = shelf
+        self._guests = Guests(node.genesis.encode(), shelf, self._addresses_for, self.now_ms)
+        if shelf is not None:
+            node.final_written = shelf.finalised
         self._transport = Transport(
             make_credentials(key),
             lambda: self.gossip.hello().encoded(),
@@ -204,7 +215,7 @@ class Mesh:
             hello = Hello.decode(link.hello)
             greetings.judge(self.gossip.hello(), hello)
             if hello.services & GUEST:
-                await self._serve_guest(link)
+                await self._guests.serve(link)
                 return True
             self._check_welcome(link)
         except WireError as error:
@@ -283,18 +294,10 @@ class Mesh:
             if self.peers[number].link.peer != address.node:
                 self.gossip.say(number, Addresses(((address.host, address.port, address.node),)))
 
-    async def _serve_guest(self, link: Link) -> None:
-        """Give the genesis to somebody who wants to join."""
-        try:
-            async with asyncio.timeout(GUEST_MS / 1000):
-                while True:
-                    for kind, body in await link.receive():
-                        if not isinstance(messages.decode(kind, body), AskGenesis):
-                            raise WireError("guest", "A guest may only ask for the genesis.")
-                        _send(link, GenesisFile(self.node.genesis.encode()))
-                        await link.drain(GUEST_MS / 1000)
-        except (LinkError, TimeoutError):
-            await link.close()
+    def _addresses_for(self, link: Link) -> Addresses:
+        """Addresses of others that may be told on a link."""
+        known = self.book.share(messages.MAX_ADDRESSES, self.clock(), local=not is_public(link.host))
+        return Addresses(tuple((one.host, one.port, one.node) for one in known))
 
     # -- what gossip wants ----------------------------------------------------------------------------------------
 
@@ -307,10 +310,8 @@ class Mesh:
                 if not _send(peer.link, message):
                     self._end(number, peer, "too_slow", "The peer does not take what is sent.")
             case Heard(number, AskAddresses()):
-                local = not is_public(peer.link.host)
-                known = self.book.share(messages.MAX_ADDRESSES, self.clock(), local=local)
-                self.gossip.say(number, Addresses(tuple((one.host, one.port, one.node) for one in known)))
-                self.relaying.share(number, local=local)
+                self.gossip.say(number, self._addresses_for(peer.link))
+                self.relaying.share(number, local=not is_public(peer.link.host))
             case Heard(_, Addresses(entries)):
                 for entry in entries:
                     self._told_of(Address(*entry), peer)

@@ -35,8 +35,10 @@ def invitation(mesh: Mesh, host: str | None) -> InvitationView:
             "invitation.",
             "Set mesh.listen to an address of this device, or connect to the network; then start the node again.",
         )
-    genesis, final = mesh.node.genesis, mesh.node.engine.view.final  # by votes in the chain: other nodes can prove it
-    checkpoint = final.hash if final.height else b""
+    genesis = mesh.node.genesis
+    # Of what newcomers are given: a later checkpoint would be no help to begin from it.
+    kept = None if mesh.shelf is None else mesh.shelf.newest
+    checkpoint = b"" if kept is None else kept.checkpoint.hash
     made = Invitation(genesis.hash, nodes, checkpoint, genesis.name[:MAX_NAME])
     return InvitationView(made.text(), made.compact())
 

@@ -32,6 +32,7 @@ from node.storage.signing_record import SigningRecord
 from node.storage.writer import ChainWriter
 
 if TYPE_CHECKING:
+    from node.service.fetch_progress import FetchView
     from node.service.mesh import Mesh
 
 _log = logging.getLogger("nexus.service")
@@ -66,10 +67,12 @@ async def open_service(
     paths: ProfilePaths,
     settings: ServiceSettings | None = None,
     clock: Callable[[], int] = system_clock,
+    tell: Callable[[FetchView], None] | None = None,
 ) -> AsyncIterator[Service]:
     """Run the node of a profile for the length of the context.
 
-    Raises Refused when another node holds the folder, Damaged for data that cannot be used; nothing was changed then.
+    `tell` hears how far it is where the chain's beginning is fetched from others first. Raises Refused when another
+    node holds the folder, Damaged for data that cannot be used; nothing was changed then.
     """
     settings = settings or ServiceSettings()
     open_trace()
@@ -78,6 +81,7 @@ async def open_service(
         genesis = read_genesis(paths.genesis)
         stack.enter_context(FolderLock.acquire(paths.lock))
         _check_abilities(genesis)
+        begun = await _begin(paths, genesis, settings, clock, tell)
         writer = await ChainWriter.open(paths.chain_db, check=settings.check)
         stack.push_async_callback(writer.close)
         engine, steps = await writer.run(open_engine, genesis, writer.database, numpy=settings.numpy)
@@ -98,13 +102,15 @@ async def open_service(
         if settings.produce:
             node.producer = _producer(paths, node, engine, clock, settings)
         trace("recovery end")
-        report = _report(writer, node, shrunk)
+        report = _report(writer, node, begun, shrunk)
         if node.producer is not None:
             task = asyncio.create_task(node.producer.run(node.make_block, node.cast_votes), name="producer")
             task.add_done_callback(lambda task: _mourn(task, node))
             stack.push_async_callback(_cancel, task)
         if settings.mesh is not None and _others_can_join(genesis):
             node.links = _mesh(paths, node, settings.mesh, clock)
+            if node.links.shelf is not None:
+                stack.push_async_callback(node.links.shelf.close)
             mesh_task = asyncio.create_task(node.links.run(), name="mesh")
             mesh_task.add_done_callback(lambda task: _mourn_mesh(task, node))
             stack.push_async_callback(_cancel, mesh_task)
@@ -116,6 +122,21 @@ async def open_service(
             stack.push_async_callback(await _measured(node, *settings.metrics))
         stack.callback(node.hub.close)
         yield Service(node, report)
+
+
+async def _begin(
+    paths: ProfilePaths,
+    genesis: Genesis,
+    settings: ServiceSettings,
+    clock: Callable[[], int],
+    tell: Callable[[FetchView], None] | None,
+) -> str:
+    """Where the chain shall begin from a checkpoint: fetch the state there. A line for the report."""
+    if settings.mesh is None or not _others_can_join(genesis) or not paths.beginning.exists():
+        return ""
+    from node.service.bootstrap import Bootstrap
+
+    return await Bootstrap(paths, genesis, settings.mesh, clock, tell, settings.numpy).run()
 
 
 def _check_abilities(genesis: Genesis) -> None:
@@ -162,8 +183,8 @@ def _warn_of_last_epoch(node: Node, validator: Validator, engine: Engine) -> Non
         )
 
 
-def _report(writer: ChainWriter, node: Node, shrunk: str) -> tuple[str, ...]:
-    lines = [*writer.report.lines, *filter(None, (shrunk,))]
+def _report(writer: ChainWriter, node: Node, *said: str) -> tuple[str, ...]:
+    lines = [*writer.report.lines, *filter(None, said)]
     if len(node.mempool):
         lines.append(f"Took up {len(node.mempool)} accepted transactions that were not in a block yet.")
     for line in lines:
@@ -194,8 +215,10 @@ def _mesh(paths: ProfilePaths, node: Node, settings: MeshSettings, clock: Callab
     from node.mesh.identity import open_node_key
     from node.service.mesh import Mesh
     from node.service.peer_file import PeerFile
+    from node.service.shelf import Shelf
 
-    return Mesh(node, open_node_key(paths.node_key), PeerFile(paths.peers), settings, clock)
+    shelf = Shelf(paths.snapshots, paths.chain_db, node.genesis, clock)
+    return Mesh(node, open_node_key(paths.node_key), PeerFile(paths.peers), settings, clock, shelf)
 
 
 async def _measured(node: Node, host: str, port: int) -> Callable[[], Awaitable[None]]:

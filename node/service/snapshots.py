@@ -110,16 +110,22 @@ def begin_from_snapshot(paths: ProfilePaths, source: Path, trusted: bytes) -> Ch
 
 
 def adopt_snapshot(
-    chain_db: Path, genesis: Genesis, source: Path, trusted: bytes, certificates: Iterable[Certificate] = ()
+    chain_db: Path,
+    genesis: Genesis,
+    source: Path,
+    trusted: bytes,
+    certificates: Iterable[Certificate] = (),
+    *,
+    replace: bool = False,
 ) -> Checkpoint:
     """Begin a chain database from a snapshot whose checkpoint has the hash `trusted`, or begins so.
 
     Everything is checked, then verified as `nexus node verify` does, before it is put in its place: in the end the
     checkpoint that follows from what was taken up must be the trusted one. `certificates` are kept, to prove to others
-    how one gets there. Raises Refused where a chain is there already, Damaged for a snapshot that is not whole, of
-    another network or checkpoint.
+    how one gets there. Raises Refused where a chain is there already, unless that is closed and to be replaced, Damaged
+    for a snapshot that is not whole, of another network or checkpoint.
     """
-    if chain_db.exists():
+    if chain_db.exists() and not replace:
         raise Refused("chain_exists", f"{chain_db} exists already and was kept.", "Adopt a snapshot in a new profile.")
     scratch = Path(tempfile.mkdtemp(prefix=".snapshot-", dir=chain_db.parent))
     try:
@@ -147,6 +153,8 @@ def adopt_snapshot(
             raise _unusable(source, "what it says of validators and votes is not what its checkpoint commits to")
         with closing(ChainDatabase.open(draft)) as database:
             database.keep_proofs([new_final(target)], [new_certificate(item) for item in certificates])
+        for part in ("-wal", "-shm"):  # of the old chain, which would be taken for the new one's
+            chain_db.with_name(chain_db.name + part).unlink(missing_ok=True)
         os.replace(draft, chain_db)
         sync_folder(chain_db.parent)
     finally:

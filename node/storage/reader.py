@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import RLock
 
 from node.api.errors import NexusError
+from node.light.waves import bucket_of
 from node.storage import database, rows
 from node.storage.faults import translated
 from node.storage.records import DagRow, MetaValue, StoredBlock, StoredTransaction, Tip
@@ -127,6 +128,13 @@ class ChainReader:
             if not found:
                 return
             yield from found
+
+    def record(self, table: str, key: bytes) -> bytes | None:
+        """One state record, encoded; None where it has its default."""
+        with self._lock, translated(self.path):
+            question = "SELECT value FROM state WHERE bucket = ? AND tbl = ? AND key = ?"
+            row = self._connection.execute(question, (bucket_of(table, key), table, key)).fetchone()
+            return None if row is None else bytes(row[0])
 
     def load_waves(self) -> dict[int, bytes]:
         """The stored bucket waves; a bucket never written is absent (all zero)."""

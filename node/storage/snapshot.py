@@ -18,7 +18,6 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import pairwise
 from pathlib import Path
 from typing import IO, cast
 
@@ -27,7 +26,7 @@ from node.encoding.amounts import SUPPLY
 from node.encoding.canonical import EncodingError, Value, decode, pack
 from node.ledger import registry
 from node.ledger.genesis import RULE_VERSION
-from node.ledger.state import Change, apply_to_waves
+from node.ledger.state import Change, Record, apply_to_waves
 from node.light.waves import BUCKETS, StateWaves, bucket_of
 from node.storage import database
 from node.storage.faults import translated
@@ -37,9 +36,9 @@ from node.storage.records import Colouring, DagRow, MetaValue
 from node.storage.rows import StateRow
 from node.storage.writing import SET_STATE, SET_WAVE, state_rows
 
-_MAGIC = b"nexus state snapshot 1\n"
-_LENGTH = struct.Struct(">I")
-_MAX_FRAME = 1 << 30
+MAGIC = b"nexus state snapshot 1\n"
+LENGTH = struct.Struct(">I")
+MAX_FRAME = 1 << 30
 _MAX_COUNT = 1 << 63
 _GONE = 0
 
@@ -130,7 +129,7 @@ def _past_of(source: ChainReader, block: bytes) -> list[DagRow]:
 
 
 def _parts(source: ChainReader, head: Head, rows: list[DagRow], numbers: dict[int, int]) -> Iterator[bytes]:
-    yield _MAGIC
+    yield MAGIC
     fields = (head.genesis, RULE_VERSION, head.checkpoint, head.commitment, head.height, head.root, head.base)
     yield _frame((*fields, head.base_view, head.busy, head.blocks, head.chain, head.votes))
     for row in rows:
@@ -169,7 +168,7 @@ def _order(name: tuple[str, bytes]) -> tuple[bytes, bytes]:
 
 def _frame(value: Value) -> bytes:
     data = pack(value)
-    return _LENGTH.pack(len(data)) + data
+    return LENGTH.pack(len(data)) + data
 
 
 def _block_value(row: DagRow, numbers: dict[int, int]) -> Value:
@@ -188,7 +187,7 @@ class SnapshotFile:
         self._path = path
         self._file = file
         self._hasher = blake2b(digest_size=32)
-        self._take(len(_MAGIC), _MAGIC)
+        self._take(len(MAGIC), MAGIC)
         self.head = self._read_head()
         self.waves = StateWaves()
         self.total = 0
@@ -223,27 +222,12 @@ class SnapshotFile:
             raise self.refusal("its waves are not those of the state that its checkpoint names")
 
     def _check_rows(self, bucket: int, rows: tuple[StateRow, ...]) -> None:
-        changes: list[Change] = []
-        for row in rows:
-            if type(row) is not tuple or tuple(map(type, row)) != (str, bytes, bytes):
-                raise self.refusal(f"a row of bucket {bucket} is none")
-            table, key, value = row
-            known = registry.TABLES.get(table)
-            try:
-                record = decode(value)
-            except EncodingError:
-                record = None
-            if known is None or type(record) is not tuple or bucket_of(table, key) != bucket:
-                raise self.refusal(f"a row of bucket {bucket} does not belong there")
-            try:
-                self.total += known.holds(record)
-            except (AssertionError, IndexError, TypeError):
-                raise self.refusal(f"a row of bucket {bucket} is no record of its table") from None
-            changes.append(Change(table, key, None, record))
-        for one, other in pairwise(rows):
-            if _order(one[:2]) >= _order(other[:2]):
-                raise self.refusal(f"the rows of bucket {bucket} are not in strictly ascending order")
-        apply_to_waves(self.waves, changes)
+        try:
+            records = records_of(bucket, rows)
+        except ValueError as error:
+            raise self.refusal(str(error)) from None
+        self.total += sum(registry.TABLES[table].holds(record) for table, _, record in records)
+        apply_to_waves(self.waves, (Change(table, key, None, record) for table, key, record in records))
 
     def _take(self, size: int, expected: bytes | None = None) -> bytes:
         data = self._file.read(size)
@@ -253,11 +237,11 @@ class SnapshotFile:
         return data
 
     def _frame(self) -> Value:
-        (size,) = _LENGTH.unpack(self._take(_LENGTH.size))
-        if size > _MAX_FRAME:
+        (size,) = LENGTH.unpack(self._take(LENGTH.size))
+        if size > MAX_FRAME:
             raise self.refusal("a part of it is too large")
         try:
-            return decode(self._take(size), _MAX_FRAME)
+            return decode(self._take(size), MAX_FRAME)
         except EncodingError as error:
             raise self.refusal(f"a part of it cannot be read ({error})") from None
 
@@ -284,6 +268,34 @@ class SnapshotFile:
             f"{self._path.name} is no snapshot that can be used: {why}. Nothing was changed.",
             "Fetch it again, from somebody else perhaps.",
         )
+
+
+def records_of(bucket: int, rows: tuple[StateRow, ...]) -> list[tuple[str, bytes, Record]]:
+    """The records of a bucket's rows. Raises ValueError for rows that are not in strictly ascending order, in another
+    bucket than theirs, or no records."""
+    found: list[tuple[str, bytes, Record]] = []
+    before: tuple[bytes, bytes] | None = None
+    for row in rows:
+        if type(row) is not tuple or tuple(map(type, row)) != (str, bytes, bytes):
+            raise ValueError(f"a row of bucket {bucket} is none")
+        table, key, value = row
+        known = registry.TABLES.get(table)
+        try:
+            record = decode(value)
+        except EncodingError:
+            record = None
+        if known is None or type(record) is not tuple or bucket_of(table, key) != bucket:
+            raise ValueError(f"a row of bucket {bucket} does not belong there")
+        try:
+            known.holds(record)
+        except (AssertionError, IndexError, TypeError):
+            raise ValueError(f"a row of bucket {bucket} is no record of its table") from None
+        here = _order(row[:2])
+        if before is not None and before >= here:
+            raise ValueError(f"the rows of bucket {bucket} are not in strictly ascending order")
+        before = here
+        found.append((table, key, record))
+    return found
 
 
 def _fit(value: Value) -> bool:

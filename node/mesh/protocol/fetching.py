@@ -76,9 +76,11 @@ class _Peer:
 class Fetching:
     """See the module. Every call may add to `effects`, which the owner takes and carries out."""
 
-    def __init__(self) -> None:
+    def __init__(self, trusted: bytes = b"") -> None:
+        """`trusted` is the hash, or the beginning of it, of the checkpoint that peers are asked for first."""
         self.checkpoint: bytes | None = None
         """The hash of that whose snapshot is fetched."""
+        self._trusted = trusted
         self.effects: list[FetchEffect] = []
         self._peers: dict[int, _Peer] = {}
         self._lacking: list[int] = []  # sections that nobody is asked for
@@ -181,7 +183,7 @@ class Fetching:
 
     def _ask_for_offer(self, number: int, peer: _Peer, now_ms: int) -> None:
         peer.waits_for_offer, peer.due_ms = True, now_ms + PART_MS
-        self.effects.append(Send(number, AskSnapshot(self.checkpoint or b"")))
+        self.effects.append(Send(number, AskSnapshot(self.checkpoint or self._trusted)))
 
     def _take_offer(self, number: int, peer: _Peer, offer: Offer, now_ms: int) -> None:
         if not peer.waits_for_offer:

@@ -1,0 +1,418 @@
+"""Fetching a snapshot over links, before there is a chain: the host of `node.mesh.protocol.fetching`.
+
+A guest with a key of the moment calls peers, asks what they offer, and keeps what was checked in the profile's folder
+`fetching`, so that a node that is killed goes on where it was. Buckets are named by their waves' hashes: those that did
+not change between two snapshots serve for both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from random import Random
+
+from node.consensus.finality import Checkpoint
+from node.encoding.canonical import decode
+from node.encoding.hosts import Address, is_public
+from node.ledger.genesis import RULE_VERSION, Genesis
+from node.light.waves import commitment_of
+from node.mesh.certificate import make_credentials
+from node.mesh.discovery import ask
+from node.mesh.identity import NodeKey
+from node.mesh.link import Link, LinkError
+from node.mesh.protocol import hello as greetings
+from node.mesh.protocol import messages
+from node.mesh.protocol.addresses import AddressBook
+from node.mesh.protocol.effects import Close, Send
+from node.mesh.protocol.fetching import Came, Dropped, Fetching, Offered
+from node.mesh.protocol.hello import GUEST, PROTOCOL, Hello
+from node.mesh.protocol.limits import BAN_MS, LIMITS, sizes_in
+from node.mesh.protocol.messages import (
+    BUCKETS,
+    FRONT,
+    SECTIONS,
+    Addresses,
+    AnyMessage,
+    AskAddresses,
+    Bye,
+    Offer,
+    Part,
+    WireError,
+)
+from node.mesh.transport import Transport
+from node.profile.paths import make_private_folder
+from node.service.fetch_progress import FetchView
+from node.service.mesh_settings import MeshSettings
+from node.service.peer_file import PeerFile
+from node.storage.parts import assemble, check_bucket
+
+_LINKS = 6
+_DIALS = 3
+_WAITING = 32
+"""Sections that wait to be checked before nothing more is read from links."""
+_LOOK_S = 0.5
+
+_log = logging.getLogger("nexus.fetching")
+
+
+class SnapshotFetch:
+    """One try. `believes` says whether a checkpoint that a peer offers is the network's."""
+
+    def __init__(
+        self,
+        folder: Path,
+        genesis: Genesis,
+        trusted: bytes,
+        file: PeerFile,
+        settings: MeshSettings,
+        clock: Callable[[], int],
+        believes: Callable[[Checkpoint], Awaitable[bool]],
+        numpy: bool = True,
+    ) -> None:
+        self.machine = Fetching(trusted)
+        self.links: dict[int, Link] = {}
+        self.checkpoint: Checkpoint | None = None
+        self.file = file
+        self._folder = folder
+        self._genesis = genesis
+        self._settings = settings
+        self._clock = clock
+        self._believes = believes
+        self._numpy = numpy
+        key = NodeKey(os.urandom(32))  # of the moment: who only asks need not be known again
+        self._nonce = os.urandom(16)
+        self.book = AddressBook(key.id, Random(os.urandom(16)))
+        self.book.restore(file.rows)
+        self._places: list[tuple[str, int]] = []  # of the local network, whose node ids are not known
+        self._dialling: set[bytes] = set()
+        self._numbers = 0
+        self._buckets = b""
+        self._buffers: dict[tuple[int, int], bytearray] = {}
+        self._to_check: asyncio.Queue[Offered | tuple[bytes | None, int, int, bytes]] = asyncio.Queue()
+        self._front_giver: tuple[int, bytes] = (-1, b"")
+        self._changed, self._timing = asyncio.Event(), asyncio.Event()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._transport = Transport(
+            make_credentials(key),
+            lambda: self._hello().encoded(),
+            sizes_in(genesis.parameters.max_body_bytes, len(genesis.encode())),
+            proxy=settings.proxy,
+        )
+
+    def view(self) -> FetchView:
+        """How far it is."""
+        if self.machine.checkpoint is None:
+            return FetchView("looking", len(self.links))
+        return FetchView("fetching", len(self.links), *self.machine.progress(self._now_ms()))
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> SnapshotFetch:
+        make_private_folder(self._folder)
+        self._tasks = await asyncio.TaskGroup().__aenter__()
+        work = [self._call_on(), self._check_on(), self._keep_time()]
+        if self._settings.discovery:
+            work.append(self._ask_local())
+        self._running = [self._tasks.create_task(item) for item in work]
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        assert self._tasks is not None
+        tasks, self._tasks = self._tasks, None
+        for task in self._running:
+            task.cancel()
+        for link in self.links.values():
+            _send(link, Bye("done", "Thank you."))
+        await self._transport.close()
+        await tasks.__aexit__(None, None, None)
+        self.file.save(self.file.port, self.book.rows(), self.file.bans)
+
+    async def changed(self, seconds: float) -> None:
+        """Wait until something came, at most so long."""
+        self._changed.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+
+    def assembled(self) -> Path:
+        """All sections as one snapshot file."""
+        target = self._folder / "whole.snapshot"
+        buckets = [self._place(bucket) for bucket in range(BUCKETS)]
+        assemble(target, self._place(FRONT), buckets)
+        return target
+
+    def front_is_false(self) -> None:
+        """What is in the front contradicts itself or the checkpoint: who gave it is not asked again."""
+        number, node = self._front_giver
+        self._place(FRONT).unlink(missing_ok=True)
+        if node:
+            self.file.bans[node] = self._clock() + BAN_MS
+        self.machine.checked(number, FRONT, False, self._now_ms())
+        self._front_giver = (-1, b"")
+        self._do()
+
+    @staticmethod
+    def _now_ms() -> int:
+        return int(asyncio.get_running_loop().time() * 1000)
+
+    def _hello(self) -> Hello:
+        return Hello(
+            protocol=PROTOCOL,
+            rules=RULE_VERSION,
+            genesis=self._genesis.hash,
+            services=GUEST,
+            port=0,
+            clock_ms=self._clock(),
+            nonce=self._nonce,
+            tips=(),
+            score=0,
+            final=0,
+            final_hash=bytes(32),
+            agent="nexus",
+        )
+
+    # -- links ----------------------------------------------------------------------------------------------------
+
+    async def _call_on(self) -> None:
+        while True:
+            self._call()
+            await asyncio.sleep(_LOOK_S)
+
+    def _call(self) -> None:
+        assert self._tasks is not None
+        now = self._clock()
+        linked = {link.peer for link in self.links.values()}
+        banned = {node for node, until in self.file.bans.items() if until > now}
+        while len(self._dialling) < _DIALS and len(self.links) + len(self._dialling) < _LINKS:
+            address = self.book.candidate(now, linked | banned | self._dialling, ())
+            if address is None:
+                break
+            self._dialling.add(address.node)
+            self._tasks.create_task(self._dial(address))
+        while self._places and len(self.links) < _LINKS:
+            self._tasks.create_task(self._talk(*self._places.pop(), None))
+
+    async def _ask_local(self) -> None:
+        self._places += await ask()
+
+    async def _dial(self, address: Address) -> None:
+        try:
+            reached = await self._talk(address.host, address.port, address.node)
+        finally:
+            self._dialling.discard(address.node)
+        if not reached:
+            self.book.failed(address.node, self._clock())
+
+    async def _talk(self, host: str, port: int, node: bytes | None) -> bool:
+        """Link with a node and talk until the link ends; whether it was one to talk to."""
+        try:
+            link = await self._transport.connect(host, port, node)
+        except LinkError as error:
+            _log.debug("%s port %d was not reached: %s", host, port, error.message)
+            return False
+        known = any(other.peer == link.peer for other in self.links.values())
+        try:
+            greetings.judge(self._hello(), Hello.decode(link.hello))
+        except WireError as error:
+            _log.debug("%r is of no use: %s", link, error)
+            known = True
+        if known or self.file.bans.get(link.peer, 0) > self._clock():
+            await link.close()
+            return False
+        self._numbers += 1
+        number = self._numbers
+        self.links[number] = link
+        self._dialling.discard(link.peer)
+        self.book.add(Address(host, port, link.peer), b"", self._clock())
+        self.book.reached(link.peer, self._clock())
+        _send(link, AskAddresses())
+        self.machine.connected(number, self._now_ms())
+        self._do()
+        try:
+            await self._listen(number, link)
+        except LinkError as error:
+            _log.info("%r ended: %s", link, error.message)
+        finally:
+            if self.links.pop(number, None) is not None:
+                self.machine.disconnected(number, self._now_ms())
+                self._do()
+        return True
+
+    async def _listen(self, number: int, link: Link) -> None:
+        while number in self.links:
+            for kind, body in await link.receive():
+                try:
+                    message = messages.decode(kind, body)
+                    self._hear(number, link, message)
+                except WireError as error:
+                    self._end(Close(number, error.code, str(error), BAN_MS))
+                    return
+            while self._to_check.qsize() > _WAITING:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+    def _hear(self, number: int, link: Link, message: AnyMessage) -> None:
+        match message:
+            case Offer() | Part():
+                self.machine.received(number, message, self._now_ms())
+                self._do()
+            case Addresses(entries):
+                for host, port, node in entries:
+                    if is_public(host) or not is_public(link.host):
+                        self.book.add(Address(host, port, node), link.peer, self._clock())
+                self._call()
+            case Bye(_, text):
+                _log.info("%r says: %s", link, text)
+            case _:
+                raise WireError("unasked", "A guest was told what it did not ask for.")
+
+    def _end(self, close: Close) -> None:
+        link = self.links.pop(close.peer, None)
+        if link is None:
+            return
+        if close.ban_ms:
+            _log.warning("%r is not asked any more: %s (%s)", link, close.text, close.code)
+            self.file.bans[link.peer] = self._clock() + close.ban_ms
+        self.book.failed(link.peer, self._clock())
+        self.machine.disconnected(close.peer, self._now_ms())
+        _send(link, Bye(close.code[:32], close.text[:200]))
+        link.abort(close.code, close.text)
+
+    # -- what the machine wants -----------------------------------------------------------------------------------
+
+    def _do(self) -> None:
+        while effects := self.machine.take_effects():
+            for effect in effects:
+                match effect:
+                    case Send(number, message):
+                        if (link := self.links.get(number)) is not None:
+                            _send(link, message)
+                    case Close():
+                        self._end(effect)
+                    case Offered():
+                        self._to_check.put_nowait(effect)
+                    case Came(number, section, data, last):
+                        self._take(number, section, data, last)
+                    case Dropped(number, section):
+                        self._drop(number, section)
+        self._timing.set()
+        self._changed.set()
+
+    def _take(self, number: int, section: int, data: bytes, last: bool) -> None:
+        if section == FRONT:
+            with self._draft(number).open("ab") as file:
+                file.write(data)
+            if last:
+                self._to_check.put_nowait((self.machine.checkpoint, number, section, b""))
+            return
+        buffer = self._buffers.setdefault((number, section), bytearray())
+        buffer += data
+        if last:
+            whole = bytes(self._buffers.pop((number, section)))
+            self._to_check.put_nowait((self.machine.checkpoint, number, section, whole))
+
+    def _drop(self, number: int, section: int) -> None:
+        self._buffers.pop((number, section), None)
+        if section == FRONT:
+            self._draft(number).unlink(missing_ok=True)
+
+    async def _keep_time(self) -> None:
+        while True:
+            self._timing.clear()
+            now = self._now_ms()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout((self.machine.next_ms(now) - now) / 1000):
+                    await self._timing.wait()
+                    continue
+            self.machine.tick(self._now_ms())
+            self._do()
+
+    # -- what is kept ---------------------------------------------------------------------------------------------
+
+    def _place(self, section: int) -> Path:
+        """A section's file, by what must be in it."""
+        assert self.checkpoint is not None
+        if section == FRONT:
+            return self._folder / f"front-{self.checkpoint.hash.hex()[:32]}"
+        expected = self._buckets[32 * section : 32 * section + 32]
+        return self._folder / f"bucket-{section:03d}-{expected.hex()[:32]}"
+
+    def _draft(self, number: int) -> Path:
+        return self._folder / f"draft-{number}"
+
+    async def _check_on(self) -> None:
+        """Look at offers and whole sections, one after the other."""
+        while True:
+            match await self._to_check.get():
+                case Offered(number, offer):
+                    await self._look_at(number, offer)
+                case (checkpoint, number, section, data) if checkpoint == self.machine.checkpoint:
+                    good = await self._is_good(number, section, data)
+                    self.machine.checked(number, section, good, self._now_ms())
+            self._do()
+
+    async def _is_good(self, number: int, section: int, data: bytes) -> bool:
+        if section == FRONT:  # whether it is true the whole will show
+            link = self.links.get(number)
+            self._front_giver = (number, b"" if link is None else link.peer)
+            os.replace(self._draft(number), self._place(FRONT))
+            return True
+        expected = self._buckets[32 * section : 32 * section + 32]
+        good = await asyncio.to_thread(check_bucket, section, data, expected, numpy=self._numpy)
+        if good:
+            place = self._place(section)
+            draft = place.with_suffix(".new")
+            draft.write_bytes(data)
+            os.replace(draft, place)
+        return good
+
+    async def _look_at(self, number: int, offer: Offer) -> None:
+        try:
+            checkpoint = Checkpoint.from_value(decode(offer.checkpoint, messages.MAX_CHECKPOINT))
+            false = commitment_of(offer.buckets) != checkpoint.state
+        except ValueError:
+            false = True
+        if false:
+            self._end(Close(number, "false_offer", "It offered a snapshot that contradicts itself.", BAN_MS))
+        elif checkpoint.hash == self.machine.checkpoint:
+            self.machine.use(number, offer.sizes, self._now_ms())
+        elif self.machine.sources or not await self._believes(checkpoint):
+            self.machine.pass_over(number, self._now_ms())
+        else:
+            await self._begin(checkpoint, offer)
+            self.machine.use(number, offer.sizes, self._now_ms())
+
+    async def _begin(self, checkpoint: Checkpoint, offer: Offer) -> None:
+        """Fetch this one; what came in an earlier run, or of another snapshot, serves where it is the same."""
+        self.checkpoint, self._buckets = checkpoint, offer.buckets
+        self._buffers.clear()
+        lacking = [section for section in range(SECTIONS) if not await self._is_here(section)]
+        wanted = {self._place(section) for section in range(SECTIONS)}
+        for file in self._folder.iterdir():
+            if file not in wanted:
+                file.unlink(missing_ok=True)
+        _log.info("fetching the state at checkpoint %d: %d of %d parts", checkpoint.number, len(lacking), SECTIONS)
+        self.machine.begin(checkpoint.hash, offer.sizes, lacking, self._now_ms())
+
+    async def _is_here(self, section: int) -> bool:
+        try:
+            data = self._place(section).read_bytes() if section != FRONT else b""
+        except FileNotFoundError:
+            return False
+        if section == FRONT:
+            return self._place(FRONT).exists()
+        expected = self._buckets[32 * section : 32 * section + 32]
+        return await asyncio.to_thread(check_bucket, section, data, expected, numpy=self._numpy)
+
+
+def clear(folder: Path) -> None:
+    """Nothing of it is needed any more."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _send(link: Link, message: AnyMessage) -> None:
+    link.send(messages.NUMBERS[type(message)], messages.encode(message), LIMITS[type(message)].queue)
