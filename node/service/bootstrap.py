@@ -11,16 +11,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from pathlib import Path
 
 from node.api.errors import Damaged, NexusError, Refused
 from node.consensus.finality import Checkpoint
+from node.consensus.lightclient import MAX_CERTIFICATE, Certificate, WalkError, start, walk_certificates
 from node.consensus.slots import SlotClock
+from node.consensus.tables import Table
+from node.encoding.canonical import decode
 from node.ledger.genesis import Genesis
+from node.mesh.protocol.messages import MAX_CHECKPOINT
 from node.profile.paths import ProfilePaths
 from node.service.beginning import Beginning, forget_beginning, keep_beginning, read_beginning
 from node.service.fetch_progress import FetchView, clear_progress, write_progress
-from node.service.fetching import SnapshotFetch, clear
+from node.service.fetching import AskForProof, FalseProof, SnapshotFetch, Way, clear
 from node.service.mesh_settings import MeshSettings
 from node.service.peer_file import PeerFile
 from node.service.snapshots import adopt_snapshot
@@ -31,6 +34,10 @@ PATIENCE_S = 60.0
 NOBODY_HAS_S = 20.0
 """Where peers are linked and none of them has one that can be used."""
 _TELL_S = 0.5
+_PROOF_S = 60.0
+_MAX_CERTIFICATES = 1_024
+_HONEST = {"silence", "backward", "gap"}
+"""A walk may end so by what honest peers give: an older snapshot, or a long silence that nobody can prove."""
 
 _log = logging.getLogger("nexus.fetching")
 
@@ -55,6 +62,7 @@ class Bootstrap:
         self._clock = clock
         self._tell = tell
         self._numpy = numpy
+        self._trusted = b""
         self._refusal: Refused | None = None
         self._stage, self._next_s = "", 0.0
 
@@ -114,12 +122,47 @@ class Bootstrap:
         clear(self._paths.fetching)
         return f"Began from checkpoint {checkpoint.number} of the network; what came before it is not kept here."
 
-    async def _believes(self, checkpoint: Checkpoint) -> bool:
-        """Whether a checkpoint is the trusted one."""
-        if not checkpoint.hash.startswith(self._trusted):
-            return False
+    async def _believes(self, checkpoint: Checkpoint, ask: AskForProof) -> Way | None:
+        """The way from the trusted checkpoint to another, or to itself. Raises FalseProof."""
+        if checkpoint.is_meant_by(self._trusted):
+            return () if self._is_recent(checkpoint) else None
+        try:
+            async with asyncio.timeout(_PROOF_S):
+                return await self._walk(checkpoint, ask)
+        except TimeoutError:
+            return None
+
+    async def _walk(self, checkpoint: Checkpoint, ask: AskForProof) -> Way | None:
+        try:
+            proof = await ask(0)
+            if not proof.trusted:
+                return None
+            begin = start(
+                self._trusted,
+                Checkpoint.from_value(decode(proof.trusted, MAX_CHECKPOINT)),
+                [Table.from_value(decode(table, MAX_CERTIFICATE)) for table in proof.tables],
+            )
+            if not self._is_recent(begin.checkpoint):
+                return None
+            certificates = [Certificate.decode(item) for item in proof.certificates]
+            while proof.more and proof.certificates and len(certificates) < _MAX_CERTIFICATES:
+                proof = await ask(certificates[-1].checkpoint.number)
+                certificates += [Certificate.decode(item) for item in proof.certificates]
+            genesis = self._genesis
+            arrived = await asyncio.to_thread(walk_certificates, genesis.hash, genesis.parameters, begin, certificates)
+        except WalkError as error:
+            if error.code in _HONEST:
+                _log.info("what a peer offers does not follow from the trusted checkpoint: %s", error)
+                return None
+            raise FalseProof(str(error)) from None
+        except ValueError as error:
+            raise FalseProof(f"Its proof cannot be read: {error}") from None
+        return tuple(certificates) if arrived.checkpoint == checkpoint else None
+
+    def _is_recent(self, trusted: Checkpoint) -> bool:
+        """Whether the trusted checkpoint is young enough to begin from."""
         slots, parameters = SlotClock.of(self._genesis.start_ms, self._genesis.parameters), self._genesis.parameters
-        age_ms = self._clock() - slots.begins_ms(checkpoint.slot)
+        age_ms = self._clock() - slots.begins_ms(trusted.slot)
         if 2 * age_ms > parameters.unbonding_slots * parameters.slot_ms:
             self._refusal = _too_old(age_ms)
             return False
@@ -128,7 +171,7 @@ class Bootstrap:
     async def _adopted(self, fetch: SnapshotFetch) -> bool:
         """Put the whole in its place; False where its front turns out to be false, which is then fetched anew."""
         assert fetch.checkpoint is not None
-        adopting = asyncio.create_task(asyncio.to_thread(self._adopt, fetch.assembled, fetch.checkpoint))
+        adopting = asyncio.create_task(asyncio.to_thread(self._adopt, fetch, fetch.checkpoint))
         while not adopting.done():
             self._say(FetchView("checking", len(fetch.links)))
             await asyncio.wait({adopting}, timeout=_TELL_S)
@@ -142,12 +185,14 @@ class Bootstrap:
             return False
         return True
 
-    def _adopt(self, assembled: Callable[[], Path], checkpoint: Checkpoint) -> None:
-        source = assembled()
+    def _adopt(self, fetch: SnapshotFetch, checkpoint: Checkpoint) -> None:
+        source = fetch.assembled()
         # From here on a chain may be missing until the new one is there.
         keep_beginning(self._paths, Beginning(checkpoint.hash, over=True))
         try:
-            adopt_snapshot(self._paths.chain_db, self._genesis, source, checkpoint.hash, replace=True)
+            adopt_snapshot(
+                self._paths.chain_db, self._genesis, source, checkpoint.hash, fetch.certificates, replace=True
+            )
         finally:
             source.unlink(missing_ok=True)
 

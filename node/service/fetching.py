@@ -12,11 +12,14 @@ import contextlib
 import logging
 import os
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from node.consensus.finality import Checkpoint
+from node.consensus.lightclient import Certificate
 from node.encoding.canonical import decode
 from node.encoding.hosts import Address, is_public
 from node.ledger.genesis import RULE_VERSION, Genesis
@@ -31,7 +34,7 @@ from node.mesh.protocol.addresses import AddressBook
 from node.mesh.protocol.effects import Close, Send
 from node.mesh.protocol.fetching import Came, Dropped, Fetching, Offered
 from node.mesh.protocol.hello import GUEST, PROTOCOL, Hello
-from node.mesh.protocol.limits import BAN_MS, LIMITS, sizes_in
+from node.mesh.protocol.limits import BAN_MS, LIMITS, PART_MS, sizes_in
 from node.mesh.protocol.messages import (
     BUCKETS,
     FRONT,
@@ -39,9 +42,11 @@ from node.mesh.protocol.messages import (
     Addresses,
     AnyMessage,
     AskAddresses,
+    AskProof,
     Bye,
     Offer,
     Part,
+    Proof,
     WireError,
 )
 from node.mesh.transport import Transport
@@ -49,6 +54,7 @@ from node.profile.paths import make_private_folder
 from node.service.fetch_progress import FetchView
 from node.service.mesh_settings import MeshSettings
 from node.service.peer_file import PeerFile
+from node.service.shelf import NO_PROOF
 from node.storage.parts import assemble, check_bucket
 
 _LINKS = 6
@@ -60,8 +66,21 @@ _LOOK_S = 0.5
 _log = logging.getLogger("nexus.fetching")
 
 
+AskForProof = Callable[[int], Awaitable[Proof]]
+"""Asks the peer who offers a checkpoint for a page of what proves it, above a number."""
+
+
+Way = tuple[Certificate, ...]
+"""From what is trusted to a checkpoint."""
+
+
+class FalseProof(Exception):
+    """A peer gave a proof that proves nothing, as no honest one does."""
+
+
 class SnapshotFetch:
-    """One try. `believes` says whether a checkpoint that a peer offers is the network's."""
+    """One try. `believes` gives the way to a checkpoint that a peer offers, None where it is not to be believed, and
+    raises FalseProof."""
 
     def __init__(
         self,
@@ -71,18 +90,22 @@ class SnapshotFetch:
         file: PeerFile,
         settings: MeshSettings,
         clock: Callable[[], int],
-        believes: Callable[[Checkpoint], Awaitable[bool]],
+        believes: Callable[[Checkpoint, AskForProof], Awaitable[Way | None]],
         numpy: bool = True,
     ) -> None:
         self.machine = Fetching(trusted)
         self.links: dict[int, Link] = {}
         self.checkpoint: Checkpoint | None = None
+        self.certificates: Way = ()
+        self._choosing = asyncio.Lock()
         self.file = file
         self._folder = folder
         self._genesis = genesis
         self._settings = settings
         self._clock = clock
         self._believes = believes
+        self._trusted = trusted
+        self._pages: dict[int, asyncio.Future[Proof]] = {}  # of proofs, by who was asked
         self._numpy = numpy
         key = NodeKey(os.urandom(32))  # of the moment: who only asks need not be known again
         self._nonce = os.urandom(16)
@@ -93,7 +116,7 @@ class SnapshotFetch:
         self._numbers = 0
         self._buckets = b""
         self._buffers: dict[tuple[int, int], bytearray] = {}
-        self._to_check: asyncio.Queue[Offered | tuple[bytes | None, int, int, bytes]] = asyncio.Queue()
+        self._to_check: asyncio.Queue[tuple[bytes | None, int, int, bytes]] = asyncio.Queue()
         self._front_giver: tuple[int, bytes] = (-1, b"")
         self._changed, self._timing = asyncio.Event(), asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
@@ -130,7 +153,7 @@ class SnapshotFetch:
             _send(link, Bye("done", "Thank you."))
         await self._transport.close()
         await tasks.__aexit__(None, None, None)
-        self.file.save(self.file.port, self.book.rows(), self.file.bans)
+        self.file.save(self.file.port, self.book.rows(), self.file.bans, self.file.routes)
 
     async def changed(self, seconds: float) -> None:
         """Wait until something came, at most so long."""
@@ -178,13 +201,18 @@ class SnapshotFetch:
 
     # -- links ----------------------------------------------------------------------------------------------------
 
+    def _start(self, work: Coroutine[Any, Any, object]) -> None:
+        if self._tasks is None:
+            work.close()
+        else:
+            self._tasks.create_task(work)
+
     async def _call_on(self) -> None:
         while True:
             self._call()
             await asyncio.sleep(_LOOK_S)
 
     def _call(self) -> None:
-        assert self._tasks is not None
         now = self._clock()
         linked = {link.peer for link in self.links.values()}
         banned = {node for node, until in self.file.bans.items() if until > now}
@@ -193,9 +221,9 @@ class SnapshotFetch:
             if address is None:
                 break
             self._dialling.add(address.node)
-            self._tasks.create_task(self._dial(address))
+            self._start(self._dial(address))
         while self._places and len(self.links) < _LINKS:
-            self._tasks.create_task(self._talk(*self._places.pop(), None))
+            self._start(self._talk(*self._places.pop(), None))
 
     async def _ask_local(self) -> None:
         self._places += await ask()
@@ -265,6 +293,8 @@ class SnapshotFetch:
                     if is_public(host) or not is_public(link.host):
                         self.book.add(Address(host, port, node), link.peer, self._clock())
                 self._call()
+            case Proof() if number in self._pages and not self._pages[number].done():
+                self._pages[number].set_result(message)
             case Bye(_, text):
                 _log.info("%r says: %s", link, text)
             case _:
@@ -293,8 +323,8 @@ class SnapshotFetch:
                             _send(link, message)
                     case Close():
                         self._end(effect)
-                    case Offered():
-                        self._to_check.put_nowait(effect)
+                    case Offered(number, offer):
+                        self._start(self._look_at(number, offer))
                     case Came(number, section, data, last):
                         self._take(number, section, data, last)
                     case Dropped(number, section):
@@ -345,15 +375,14 @@ class SnapshotFetch:
         return self._folder / f"draft-{number}"
 
     async def _check_on(self) -> None:
-        """Look at offers and whole sections, one after the other."""
+        """Look at whole sections, one after the other."""
         while True:
-            match await self._to_check.get():
-                case Offered(number, offer):
-                    await self._look_at(number, offer)
-                case (checkpoint, number, section, data) if checkpoint == self.machine.checkpoint:
-                    good = await self._is_good(number, section, data)
+            checkpoint, number, section, data = await self._to_check.get()
+            if checkpoint == self.machine.checkpoint:
+                good = await self._is_good(number, section, data)
+                if checkpoint == self.machine.checkpoint:  # still
                     self.machine.checked(number, section, good, self._now_ms())
-            self._do()
+                    self._do()
 
     async def _is_good(self, number: int, section: int, data: bytes) -> bool:
         if section == FRONT:  # whether it is true the whole will show
@@ -361,10 +390,9 @@ class SnapshotFetch:
             self._front_giver = (number, b"" if link is None else link.peer)
             os.replace(self._draft(number), self._place(FRONT))
             return True
-        expected = self._buckets[32 * section : 32 * section + 32]
+        place, expected = self._place(section), self._buckets[32 * section : 32 * section + 32]
         good = await asyncio.to_thread(check_bucket, section, data, expected, numpy=self._numpy)
         if good:
-            place = self._place(section)
             draft = place.with_suffix(".new")
             draft.write_bytes(data)
             os.replace(draft, place)
@@ -378,13 +406,38 @@ class SnapshotFetch:
             false = True
         if false:
             self._end(Close(number, "false_offer", "It offered a snapshot that contradicts itself.", BAN_MS))
-        elif checkpoint.hash == self.machine.checkpoint:
+            return
+        if checkpoint.hash != self.machine.checkpoint and not self.machine.sources:
+            try:
+                way = await self._believes(checkpoint, partial(self._ask_for_proof, number, checkpoint))
+            except FalseProof as error:
+                self._end(Close(number, "false_proof", str(error), BAN_MS))
+                return
+            async with self._choosing:
+                if way is not None and checkpoint.hash != self.machine.checkpoint and not self.machine.sources:
+                    await self._begin(checkpoint, offer)
+                    self.certificates = way
+        if checkpoint.hash == self.machine.checkpoint:
             self.machine.use(number, offer.sizes, self._now_ms())
-        elif self.machine.sources or not await self._believes(checkpoint):
-            self.machine.pass_over(number, self._now_ms())
         else:
-            await self._begin(checkpoint, offer)
-            self.machine.use(number, offer.sizes, self._now_ms())
+            self.machine.pass_over(number, self._now_ms())
+        self._do()
+
+    async def _ask_for_proof(self, number: int, checkpoint: Checkpoint, after: int) -> Proof:
+        """A page of a proof; an empty one where the peer does not give it in time."""
+        link = self.links.get(number)
+        if link is None:
+            return NO_PROOF
+        page: asyncio.Future[Proof] = asyncio.get_running_loop().create_future()
+        self._pages[number] = page
+        _send(link, AskProof(self._trusted, checkpoint.hash, after))
+        try:
+            async with asyncio.timeout(PART_MS / 1000):
+                return await page
+        except TimeoutError:
+            return NO_PROOF
+        finally:
+            del self._pages[number]
 
     async def _begin(self, checkpoint: Checkpoint, offer: Offer) -> None:
         """Fetch this one; what came in an earlier run, or of another snapshot, serves where it is the same."""

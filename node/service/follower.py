@@ -79,7 +79,7 @@ class Follower:
         self.admitted: Callable[[SignedTransaction], None] = lambda transaction: None
         """Told of each transaction that waits now."""
         self.final_written: Callable[[Target], None] = lambda final: None
-        """Told of each newest final checkpoint once it is written."""
+        """Told of the newest checkpoint that the chain proves final, once that is written."""
         self.stop_requested = asyncio.Event()
         self._writer = writer
         self._outbox = outbox
@@ -225,6 +225,8 @@ class Follower:
         lost += self.mempool.readmit((item for item in back if item.txid not in executed), state, slot)
         self.journal.note(progress, batch, self._events(progress, batch))
         await self.journal.write()
+        if batch.certificates:
+            self.final_written(self.engine.view.final)
         await self._displace(lost)
         await self._drop_expired(slot)
         self.step_taken(progress)
@@ -271,7 +273,6 @@ class Follower:
         for event in entry.events:
             self.hub.publish(event)
         if entry.final is not None:
-            self.final_written(entry.final)
             await self.retention.finalised(self.engine, entry.final, self._slot())
             self._show_bound()
             self._tidy_soon()

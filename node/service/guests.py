@@ -21,6 +21,7 @@ from node.mesh.protocol.messages import (
     AskAddresses,
     AskGenesis,
     AskPart,
+    AskProof,
     AskSnapshot,
     GenesisFile,
     Offer,
@@ -28,7 +29,7 @@ from node.mesh.protocol.messages import (
     WireError,
 )
 from node.mesh.protocol.quota import Bucket, Quota
-from node.service.shelf import Shelf
+from node.service.shelf import NO_PROOF, Shelf
 from node.storage.parts import read_part
 
 _PAUSE_S = 0.1
@@ -77,6 +78,8 @@ class Guests:
                 return GenesisFile(self._genesis)
             case AskAddresses():
                 return self._share(link)
+            case AskProof(trusted, checkpoint, after):
+                return NO_PROOF if self._shelf is None else await self._shelf.prove(trusted, checkpoint, after)
             case AskSnapshot(checkpoint):
                 return self._offer(link, checkpoint)
             case AskPart():

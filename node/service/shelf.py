@@ -1,8 +1,9 @@
-"""Snapshots that a node keeps for newcomers (protocol section 10): of the first checkpoint that becomes final in each
-epoch, so that several peers have the same one.
+"""Snapshots that a node keeps for newcomers (protocol section 10): of the first checkpoint of each epoch that the chain
+proves final, so that several peers have the same one.
 
 One is written in a thread, over a connection that only reads, as soon as its checkpoint is final: later the undo
-records that lead back to it are gone. Two are kept, so that who fetches the older one is not cut off.
+records that lead back to it are gone, and the certificate that proves it final gave way to a newer one. Two are kept,
+so that who fetches the older one is not cut off.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from typing import cast
 
 from node.api.errors import Damaged, NexusError
 from node.consensus.finality import Checkpoint, Target
+from node.consensus.lightclient import Certificate, WalkError
 from node.consensus.slots import SlotClock
 from node.encoding.canonical import EncodingError, decode, pack
 from node.ledger.genesis import Genesis
 from node.ledger.state import Change, Record, apply_to_waves
 from node.light.waves import BUCKETS, SILENCE, StateWaves, commitment_of
-from node.mesh.protocol.messages import SECTIONS
+from node.mesh.protocol.messages import MAX_CERTIFICATES, MAX_CHECKPOINT, SECTIONS, Proof
 from node.profile.paths import make_private_folder
 from node.storage.files import write_durably
 from node.storage.parts import Layout, layout_of
@@ -29,19 +31,23 @@ from node.storage.reader import ChainReader, reading
 from node.storage.snapshot import export_snapshot
 
 KEPT = 2
+NO_PROOF = Proof(b"", (), (), 0)
+_PAGE_BYTES = 1 << 20
 _FORMAT = "nexus kept snapshot 1"
-_MAX_INDEX = 1 << 16
+_MAX_INDEX = 4 << 20
 
 _log = logging.getLogger("nexus.snapshots")
 
 
 @dataclass(frozen=True, slots=True)
 class KeptSnapshot:
-    """One on the shelf. `buckets` are the hashes of the buckets' waves, one after the other."""
+    """One on the shelf. `buckets` are the hashes of the buckets' waves, one after the other; `certificate`, encoded,
+    proves the checkpoint final."""
 
     path: Path
     checkpoint: Checkpoint
     buckets: bytes
+    certificate: bytes
     layout: Layout
 
     @property
@@ -77,6 +83,11 @@ class Shelf:
                     return one
         return self.newest
 
+    async def prove(self, trusted: bytes, checkpoint: bytes, after: int) -> Proof:
+        """See `read_proof`."""
+        kept = next((one for one in self.kept if one.checkpoint.hash == checkpoint), None)
+        return await asyncio.to_thread(read_proof, self._chain_db, kept, trusted, after)
+
     def finalised(self, final: Target) -> None:
         """A checkpoint is final and written: make a snapshot if it is the first of its epoch."""
         if self._making is None and self._is_wanted(final.checkpoint):
@@ -92,7 +103,7 @@ class Shelf:
     async def _make(self, final: Target) -> None:
         try:
             made = await asyncio.to_thread(keep_snapshot, self._chain_db, self._genesis, final, self._folder)
-        except (NexusError, OSError) as error:
+        except (NexusError, OSError, WalkError) as error:
             # The chain went on too far meanwhile, or the disk is full: the next epoch has another.
             _log.warning("no snapshot is kept of checkpoint %d: %s", final.number, error)
         else:
@@ -132,18 +143,47 @@ def keep_snapshot(chain_db: Path, genesis: Genesis, final: Target, folder: Path)
     encoded = pack(tuple(checkpoint))
     with reading(chain_db) as source:
         block = source.block(height=final.height)
+        certificate = next(iter(source.certificates(checkpoint.number - 1, 1)), b"")
         buckets = _waves_at(source, final.height).hashes
         if block is None or block.block_id != checkpoint.block or commitment_of(buckets) != checkpoint.state:
             raise Damaged("cannot_go_back", "What is stored does not lead back to its state.")
+        if not certificate or Certificate.decode(certificate).checkpoint != checkpoint:
+            raise Damaged("cannot_prove", "A newer certificate took the place of its own.")
         path.unlink(missing_ok=True)
         head = export_snapshot(
             source, path, genesis.encode(), checkpoint.block, final.height, encoded, checkpoint.state
         )
     with path.open("rb") as file:
         layout = layout_of(file, head.blocks)
-    made = KeptSnapshot(path, checkpoint, buckets, layout)
-    write_durably(made.index, pack((_FORMAT, encoded, buckets, layout.starts, layout.sizes)))
+    made = KeptSnapshot(path, checkpoint, buckets, certificate, layout)
+    write_durably(made.index, pack((_FORMAT, encoded, buckets, certificate, layout.starts, layout.sizes)))
     return made
+
+
+def read_proof(chain_db: Path, kept: KeptSnapshot | None, trusted: bytes, after: int) -> Proof:
+    """A page of what leads from a trusted checkpoint to a kept one: nothing where one of the two is not known here."""
+    if kept is None:
+        return NO_PROOF
+    with reading(chain_db) as source:
+        found = source.checkpoint(trusted)
+        if found is None:
+            return NO_PROOF
+        begin = Checkpoint.from_value(decode(found, MAX_CHECKPOINT))
+        tables = tuple(source.tables((begin.table, begin.next_table)))
+        rows = source.certificates(max(after, begin.number), MAX_CERTIFICATES - 1)
+    page: list[bytes] = []
+    whole = len(rows) < MAX_CERTIFICATES - 1
+    for encoded in rows:
+        if Certificate.decode(encoded).checkpoint.number >= kept.checkpoint.number:
+            whole = True
+            break
+        if sum(map(len, page)) > _PAGE_BYTES:
+            whole = False
+            break
+        page.append(encoded)
+    if whole:
+        page.append(kept.certificate)
+    return Proof(found, tables, tuple(page), int(not whole))
 
 
 def _waves_at(source: ChainReader, height: int) -> StateWaves:
@@ -176,11 +216,14 @@ def _read_index(file: Path) -> KeptSnapshot | None:
         value = decode(file.read_bytes(), _MAX_INDEX)
         if type(value) is not tuple or value[0] != _FORMAT:
             return None
-        _, encoded, buckets, starts, sizes = cast("tuple[str, bytes, bytes, tuple[int, ...], tuple[int, ...]]", value)
+        _, encoded, buckets, certificate, starts, sizes = cast(
+            "tuple[str, bytes, bytes, bytes, tuple[int, ...], tuple[int, ...]]", value
+        )
         made = KeptSnapshot(
             file.with_suffix(".snapshot"),
             Checkpoint.from_value(decode(encoded, _MAX_INDEX)),
             buckets,
+            certificate,
             Layout(starts, sizes),
         )
         whole = made.path.stat().st_size > max(starts)

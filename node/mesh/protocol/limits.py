@@ -20,6 +20,7 @@ from node.mesh.protocol.messages import (
     AskGenesis,
     AskHistory,
     AskPart,
+    AskProof,
     AskSnapshot,
     Bye,
     CircuitCredit,
@@ -36,6 +37,7 @@ from node.mesh.protocol.messages import (
     Part,
     Ping,
     Pong,
+    Proof,
     Routes,
     WholeBlock,
 )
@@ -46,6 +48,8 @@ CONTROL, BLOCKS, TRANSACTIONS, BULK, CIRCUITS = range(5)
 MAX_THING = 32 << 10
 """Bytes of an encoded transaction or vote."""
 MAX_GENESIS = 1 << 20
+MAX_PROOF = 4 << 20
+"""Bytes of a page of a proof: two tables, and at least one certificate."""
 MAX_GIVEN_BYTES = 128 << 10
 """An answer with several of them is split beyond that."""
 
@@ -90,6 +94,8 @@ LIMITS: dict[type[AnyMessage], Limit] = {
     CircuitData: Limit(messages.MAX_CIRCUIT_DATA + 32, ANY, ANY, CIRCUITS),
     CircuitCredit: Limit(32, ANY, ANY, CIRCUITS),
     EndCircuit: Limit(160, 300, 48 << 10, CIRCUITS),
+    AskProof: Limit(96, 600, 96 << 10, BULK),
+    Proof: Limit(MAX_PROOF + 4_096, ANY, ANY, BULK),
     AskSnapshot: Limit(64, 60, 8 << 10, BULK),
     Offer: Limit(messages.MAX_CHECKPOINT + 32 * messages.BUCKETS + 9 * messages.SECTIONS + 64, ANY, ANY, BULK),
     AskPart: Limit(64, 60_000, 8 << 20, BULK),

@@ -43,6 +43,7 @@ from node.mesh.protocol.messages import (
     AskGenesis,
     AskHistory,
     AskPart,
+    AskProof,
     AskSnapshot,
     Bye,
     GenesisFile,
@@ -55,6 +56,7 @@ from node.mesh.protocol.messages import (
     Part,
     Ping,
     Pong,
+    Proof,
     WholeBlock,
     WireError,
 )
@@ -169,7 +171,7 @@ class Machine:
                 self.effects.append(TellHistory(peer.number, locator, min(limit, MAX_HISTORY)))
             case History(names, more):
                 self._learn_history(peer, names, bool(more), now_ms)
-            case AskGenesis() | GenesisFile() | AskSnapshot() | Offer() | AskPart() | Part():
+            case AskGenesis() | GenesisFile() | AskProof() | Proof() | AskSnapshot() | Offer() | AskPart() | Part():
                 self._fault(peer, _UNASKED, now_ms)  # a guest's link is not this machine's
             case _:
                 self.effects.append(Heard(peer.number, message))

@@ -38,6 +38,8 @@ SECTIONS = BUCKETS + 1
 PART_SIZE = 256 << 10
 """A section is given in parts of this size, the last one of what is left."""
 MAX_SECTION = 1 << 30
+MAX_CERTIFICATES = 32
+"""In one page of a proof."""
 MAX_CHECKPOINT = 1_024
 """Bytes of an encoded checkpoint."""
 
@@ -200,6 +202,25 @@ class GenesisFile(NamedTuple):
 CircuitMessage = AskCircuit | OfferCircuit | AnswerCircuit | CircuitData | CircuitCredit | EndCircuit
 
 
+class AskProof(NamedTuple):
+    """What proves that a checkpoint is final, for who trusts an earlier one by its hash or the first 16 bytes of it:
+    certificates of checkpoints above number `after`?"""
+
+    trusted: bytes
+    checkpoint: bytes
+    after: int
+
+
+class Proof(NamedTuple):
+    """The trusted checkpoint and the contents of its two tables; certificates on the way from there, ascending; `more`
+    is 1 if others follow. All empty: the sender does not know one of the two."""
+
+    trusted: bytes
+    tables: tuple[bytes, ...]
+    certificates: tuple[bytes, ...]
+    more: int
+
+
 class AskSnapshot(NamedTuple):
     """Which snapshot of the state can you give? That of the checkpoint with this hash if you can, else your newest."""
 
@@ -250,6 +271,8 @@ AnyMessage = (
     | AskGenesis
     | GenesisFile
     | CircuitMessage
+    | AskProof
+    | Proof
     | AskSnapshot
     | Offer
     | AskPart
@@ -281,6 +304,8 @@ TYPES: dict[int, type[AnyMessage]] = {
     53: CircuitData,
     54: CircuitCredit,
     55: EndCircuit,
+    42: AskProof,
+    43: Proof,
     44: AskSnapshot,
     45: Offer,
     46: AskPart,
@@ -311,6 +336,8 @@ _FIELDS: dict[type[AnyMessage], tuple[type, ...]] = {
     CircuitData: (int, bytes),
     CircuitCredit: (int, int),
     EndCircuit: (int, str),
+    AskProof: (bytes, bytes, int),
+    Proof: (bytes, tuple, tuple, int),
     AskSnapshot: (bytes,),
     Offer: (bytes, bytes, tuple),
     AskPart: (bytes, int, int),
@@ -411,6 +438,14 @@ def _check(message: AnyMessage) -> None:
         case CircuitData(_, data):
             if not 0 < len(data) <= MAX_CIRCUIT_DATA:
                 raise WireError("bad_form", f"A message carries 1 to {MAX_CIRCUIT_DATA:,} bytes of a circuit.")
+        case AskProof(trusted, checkpoint, _):
+            if not 16 <= len(trusted) <= 32 or len(checkpoint) != 32:
+                raise WireError("bad_form", "A hash has 32 bytes, and 16 of them are enough to name what is trusted.")
+        case Proof(trusted, tables, certificates, _):
+            if len(trusted) > MAX_CHECKPOINT or len(tables) > 2 or len(certificates) > MAX_CERTIFICATES:
+                raise WireError("bad_form", "A page of a proof is longer than it can be.")
+            if any(type(item) is not bytes for item in (*tables, *certificates)):
+                raise WireError("bad_form", "Tables and certificates come as bytes.")
         case AskSnapshot(checkpoint):
             if len(checkpoint) > 32:
                 raise WireError("bad_form", "A hash has 32 bytes.")

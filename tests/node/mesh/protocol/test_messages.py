@@ -22,6 +22,7 @@ from node.mesh.protocol.messages import (
     AskGenesis,
     AskHistory,
     AskPart,
+    AskProof,
     AskSnapshot,
     Bye,
     CircuitCredit,
@@ -38,6 +39,7 @@ from node.mesh.protocol.messages import (
     Part,
     Ping,
     Pong,
+    Proof,
     Routes,
     WholeBlock,
     WireError,
@@ -80,6 +82,14 @@ _section, _part = st.integers(0, messages.FRONT), st.integers(0, messages.MAX_SE
 _sizes = st.integers(1, messages.MAX_SECTION).map(lambda size: (size,) * messages.SECTIONS)
 _hashes = st.binary(min_size=32, max_size=32).map(lambda one: one * messages.BUCKETS)
 MESSAGES |= {
+    AskProof: st.builds(AskProof, st.binary(min_size=16, max_size=32), _name, _uint),
+    Proof: st.builds(
+        Proof,
+        st.binary(max_size=400),
+        st.lists(st.binary(max_size=400), max_size=2).map(tuple),
+        st.lists(st.binary(max_size=400), max_size=9).map(tuple),
+        st.integers(0, 1),
+    ),
     AskSnapshot: st.builds(AskSnapshot, st.binary(max_size=32)),
     Offer: st.one_of(
         st.just(Offer(b"", b"", ())), st.builds(Offer, st.binary(min_size=1, max_size=400), _hashes, _sizes)
