@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from node.encoding.address import Address, AddressError
 
 if TYPE_CHECKING:
-    from node.api.records import MeshView, Status
+    from node.api.records import MeshView, Status, SyncView
 
 HIDDEN_AMOUNT = "••••"
 
@@ -68,8 +68,16 @@ def progress(mesh: MeshView) -> str:
     sync = mesh.sync
     if sync is None:
         return "fetches what it missed"
-    left = f", {span(sync.left_ms)} left" if sync.left_ms is not None else ""
-    return f"fetches: {sync.score:,} of {sync.target:,} blocks ({sync.score * 100 // sync.target} %){left}"
+    return f"fetches: {sync.score:,} of {sync.target:,} blocks ({sync.score * 100 // sync.target} %){_left(sync)}"
+
+
+def fetched(sync: SyncView) -> str:
+    """The same where there is little room."""
+    return f"{sync.score:,} of {sync.target:,}{_left(sync)}"
+
+
+def _left(sync: SyncView) -> str:
+    return f", {span(sync.left_ms)} left" if sync.left_ms is not None else ""
 
 
 def size(count: int) -> str:

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.widgets import Button, Digits, OptionList
 
 from nexus_tui.bindings import bindings_for, key_of
-from nexus_tui.format import HIDDEN_AMOUNT, finality, when
+from nexus_tui.format import HIDDEN_AMOUNT, fetched, finality, when
 from nexus_tui.sanitize import sanitize, text
 from nexus_tui.screens.base import MainScreen
 from nexus_tui.widgets.line import Line
@@ -163,6 +163,8 @@ class HomeScreen(MainScreen):
             rows.insert(3, ("last light", sanitize(view.region, 12)))
         if status.peers is not None:
             rows.insert(-1, ("peers", f"{status.peers:,}" if status.peers else "none yet"))
+        if status.sync is not None:
+            rows.insert(1, ("fetches", fetched(status.sync)))
         facts.show(Content("\n").join(Content.assemble((f"{name:<11}", "$muted"), value) for name, value in rows))
 
     def _show_alerts(self, view: View) -> None:

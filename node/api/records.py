@@ -45,6 +45,16 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
+class SyncView:
+    """Fetching what was missed: the blue score of the tip here, and the highest that a peer named. `left_ms` is how
+    long the rest takes at the present pace, None where that cannot be told yet."""
+
+    score: int
+    target: int
+    left_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """One look at the node."""
 
@@ -66,6 +76,7 @@ class Status:
     pid: int
     database_bytes: int
     alerts: tuple[Alert, ...]
+    sync: SyncView | None = None  # while blocks are fetched and a peer named more than there are here
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,16 +424,6 @@ class KnownView:
     told_by: bytes
     reached_ms: int | None
     failures: int
-
-
-@dataclass(frozen=True, slots=True)
-class SyncView:
-    """Fetching what was missed: the blue score of the tip here, and the highest that a peer named. `left_ms` is how
-    long the rest takes at the present pace, None where that cannot be told yet."""
-
-    score: int
-    target: int
-    left_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)

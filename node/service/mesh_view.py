@@ -89,7 +89,7 @@ def mesh_view(mesh: Mesh) -> MeshView:
         peers=tuple(peers),
         bans=bans,
         others=_known(mesh),
-        sync=_sync(mesh),
+        sync=sync_view(mesh),
         bytes_in=mesh.traffic.bytes_received,
         bytes_out=mesh.traffic.bytes_sent,
         region=_own_region(mesh),
@@ -111,7 +111,7 @@ def _known(mesh: Mesh) -> tuple[KnownView, ...]:
     )
 
 
-def _sync(mesh: Mesh) -> SyncView | None:
+def sync_view(mesh: Mesh) -> SyncView | None:
     """How far fetching has come; None where no peer is known to have more."""
     machine = mesh.gossip.machine
     targets = [

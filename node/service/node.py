@@ -27,6 +27,7 @@ from node.api.records import (
     Place,
     Status,
     Submission,
+    SyncView,
     TransactionView,
     VerifyReport,
 )
@@ -80,7 +81,15 @@ class Node(Follower):
             pid=os.getpid(),
             database_bytes=self._writer.database.size_bytes(),
             alerts=self.alerts.standing(),
+            sync=self._sync(),
         )
+
+    def _sync(self) -> SyncView | None:
+        if self.links is None:
+            return None
+        from node.service.mesh_view import sync_view
+
+        return sync_view(self.links)
 
     async def account(self, address: bytes) -> AccountView:
         """See NodeApi."""

@@ -38,6 +38,7 @@ from node.api.records import (
     PeerView,
     Status,
     Submission,
+    SyncView,
     TransactionView,
 )
 from node.encoding.address import Address
@@ -136,6 +137,7 @@ class FakeNode:
         self.pid = 4242
         self.final_lag = 8
         self.peers: int | None = None
+        self.sync: SyncView | None = None
         self.growing: Dag | None = Dag(60)
         self.links: MeshView | None = None
         self.mesh_reads = 0
@@ -182,6 +184,7 @@ class FakeNode:
         return Status(
             self.info, "producing", self.height, bytes(32), self.height * 5, self.slot, self.height - self.final_lag, 3,
             len(self.accounts), 0, 0, self.peers, 10**14, NOW_MS - 3_600_000, NOW_MS, self.pid, 1_234_567, self.alerts,
+            self.sync,
         )  # fmt: skip
 
     async def account(self, address: bytes) -> AccountView:

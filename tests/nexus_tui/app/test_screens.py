@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from node.api.errors import Damaged, NoNode
-from node.api.records import Alert, Event
+from node.api.records import Alert, Event, SyncView
 from node.encoding.amounts import UNITS_PER_NXT as NXT
 
 
@@ -41,6 +41,22 @@ async def test_home_counts_peers_where_there_can_be_any(world: Any, until: Any) 
             await until(pilot, lambda app=app: app.view.read)
             await pilot.pause()
             lines = [line for line in shown(app, "#facts").splitlines() if "peers" in line]
+            assert [line.split(maxsplit=1)[1] for line in lines] == ([said] if said else [])
+
+
+async def test_home_tells_how_far_catching_up_has_come(world: Any, until: Any) -> None:
+    sync = SyncView(1_240, 8_300, 20_000)
+    for found, said in (
+        (sync, "1,240 of 8,300, 20 s left"),
+        (replace(sync, left_ms=None), "1,240 of 8,300"),
+        (None, ""),
+    ):
+        world.node.sync = found
+        app = world.app()
+        async with app.run_test(size=(80, 40)) as pilot:
+            await until(pilot, lambda app=app: app.view.read)
+            await pilot.pause()
+            lines = [line for line in shown(app, "#facts").splitlines() if "fetches" in line]
             assert [line.split(maxsplit=1)[1] for line in lines] == ([said] if said else [])
 
 
