@@ -1,7 +1,8 @@
-"""Bytes a second over each link, out of the totals that the node tells now and then."""
+"""What is shown of links that never stand still: bytes a second out of totals, and delays without their jitter."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -11,6 +12,8 @@ _LEAST_MS = 4_000
 """Two looks so far apart make a rate: what is read in quick succession would only jump about."""
 _LEAST = 100
 """Less than so many bytes a second is a ping now and then: nothing passes."""
+
+_JITTER_MS = 20
 
 
 class _Seen(NamedTuple):
@@ -51,3 +54,20 @@ class Rates:
     def of(self, node: bytes) -> tuple[int, int] | None:
         """Bytes a second in and out; None while that is not known."""
         return self._rates.get(node)
+
+
+class Delays:
+    """Delays as they were first seen, until they are clearly others: a ping measures another one each time, and every
+    new figure would be sent to the terminal."""
+
+    def __init__(self) -> None:
+        self._shown: dict[bytes, int | None] = {}
+
+    def steady(self, mesh: MeshView) -> MeshView:
+        """The view with the delays that are shown."""
+        before, self._shown = self._shown, {}
+        for peer in mesh.peers:
+            shown, now = before.get(peer.node), peer.delay_ms
+            near = shown is not None and now is not None and abs(now - shown) <= max(_JITTER_MS, shown // 4)
+            self._shown[peer.node] = shown if near else now
+        return replace(mesh, peers=tuple(replace(peer, delay_ms=self._shown[peer.node]) for peer in mesh.peers))

@@ -17,7 +17,7 @@ from nexus_tui.drawing.mesh_map import legend
 from nexus_tui.format import progress, short, size, volume
 from nexus_tui.sanitize import sanitize, text
 from nexus_tui.screens.base import MainScreen
-from nexus_tui.traffic import Rates
+from nexus_tui.traffic import Delays, Rates
 from nexus_tui.widgets.line import Line
 from nexus_tui.widgets.mesh_map import MeshCanvas
 from nexus_tui.widgets.payments import CardList
@@ -73,7 +73,8 @@ class NetworkScreen(MainScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._rates = Rates()
+        self._rates, self._delays = Rates(), Delays()
+        self._mesh: MeshView | None = None  # as it is shown
         self._map_wanted: bool | None = None  # None: where there is room for both
 
     def body(self) -> ComposeResult:
@@ -138,7 +139,7 @@ class NetworkScreen(MainScreen):
 
     def show(self, view: View) -> None:
         """See `MainScreen.show`."""
-        mesh = view.mesh
+        mesh = self._mesh = None if view.mesh is None else self._delays.steady(view.mesh)
         note = self._note(view)
         line = self.query_one("#mesh-note", Line)
         line.show(note)
@@ -176,7 +177,7 @@ class NetworkScreen(MainScreen):
 
     @on(MeshCanvas.Chosen)
     def _show_chosen(self) -> None:
-        mesh, canvas = self.nexus.view.mesh, self.query_one("#map", MeshCanvas)
+        mesh, canvas = self._mesh, self.query_one("#map", MeshCanvas)
         if mesh is None:
             return
         left = f", {canvas.map.left_out:,} more" if canvas.map.left_out else ""

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from nexus_tui.traffic import Rates
+from nexus_tui.traffic import Delays, Rates
 from tests.nexus_tui.drawing.test_mesh_map import mesh, node, peer
 
 
@@ -22,3 +22,16 @@ def test_two_looks_make_a_rate_once_they_are_apart() -> None:
     assert look(linked_ms=500, bytes_in=70_000, bytes_out=10_400) is None, "another link"
     rates.learn(mesh((), ()))
     assert rates.of(node(1)) is None
+
+
+def test_a_delay_is_shown_until_it_is_clearly_another() -> None:
+    delays = Delays()
+
+    def look(delay_ms: int | None) -> int | None:
+        return delays.steady(mesh((peer(1, delay_ms),), ())).peers[0].delay_ms
+
+    assert [look(one) for one in (None, 12, 30, 1, 40, 200, 240, 251, 2, None)] == [
+        None, 12, 12, 12, 40, 200, 200, 251, 2, None,
+    ]  # fmt: skip
+    assert delays.steady(mesh((), ())).peers == ()
+    assert look(13) == 13, "another link"
