@@ -35,6 +35,7 @@ from node.mesh.protocol.messages import (
     AnyMessage,
     AskAddresses,
     Bye,
+    Routes,
     WireError,
 )
 from node.mesh.traffic import Traffic
@@ -46,6 +47,7 @@ from node.service.mesh_settings import MeshSettings
 from node.service.node import Node
 from node.service.peer_file import PeerFile
 from node.service.relaying import Relaying
+from node.service.routing import Routing
 from node.service.shelf import Shelf
 from node.service.turns import Turn, Turns
 
@@ -120,8 +122,9 @@ class Mesh:
             admission=AdmissionLimits(total=settings.inbound),
             proxy=settings.proxy,
         )
-        self.relaying = Relaying(self, self._transport, self._random, self._carry)
-        self.relaying.routes.restore(file.routes)
+        self.routing = Routing(self, self._random)
+        self.routing.routes.restore(file.routes)
+        self.relaying = Relaying(self, self.routing, self._transport, self._carry)
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -135,6 +138,7 @@ class Mesh:
                 self.start(self.gossip.run(), "mesh-gossip")
                 self.start(self._dial_on(), "mesh-dial")
                 self.start(self._save_on(), "mesh-save")
+                self.start(self.routing.run(), "mesh-routes")
                 self.start(self.relaying.run(), "mesh-circuits")
                 if self.settings.discovery:
                     if self.port and can_hear_multicast():
@@ -265,6 +269,7 @@ class Mesh:
             self.book.reached(link.peer, now)
         self.gossip.connected(number, hello, link.inbound)
         self.relaying.linked(number, self.peers[number])
+        self.routing.linked(number, self.peers[number])
         self._links_changed()
         if not link.inbound:
             self.gossip.say(number, AskAddresses())
@@ -311,12 +316,14 @@ class Mesh:
                     self._end(number, peer, "too_slow", "The peer does not take what is sent.")
             case Heard(number, AskAddresses()):
                 self.gossip.say(number, self._addresses_for(peer.link))
-                self.relaying.share(number, local=not is_public(peer.link.host))
+                self.routing.share(number, local=not is_public(peer.link.host))
             case Heard(_, Addresses(entries)):
                 for entry in entries:
                     self._told_of(Address(*entry), peer)
                 self._wake.set()
-            case Heard(number, message) if not isinstance(message, AskAddresses | Addresses):
+            case Heard(_, Routes() as message):
+                self.routing.hear(peer, message)
+            case Heard(number, message) if not isinstance(message, AskAddresses | Addresses | Routes):
                 self.relaying.heard(number, message)
             case Close(number, code, text, ban_ms):
                 if ban_ms:
@@ -434,7 +441,7 @@ class Mesh:
         """The owner names a node; it is called at once."""
         self.bans.pop(address.node, None)
         if address.relay:
-            self.relaying.routes.add(address, b"", self.clock())
+            self.routing.routes.add(address, b"", self.clock())
             self.relaying.dial(address)
             return address.node != self.key.id
         self.book.forget(address.node)
@@ -483,7 +490,7 @@ class Mesh:
     def _save(self) -> None:
         now = self.clock()
         self.bans = {node: until for node, until in self.bans.items() if until > now}
-        self._file.save(self.port, self.book.rows(), self.bans, self.relaying.routes.rows())
+        self._file.save(self.port, self.book.rows(), self.bans, self.routing.routes.rows())
 
 
 def _send(link: Link, message: AnyMessage) -> bool:

@@ -25,9 +25,9 @@ def invitation(mesh: Mesh, host: str | None) -> InvitationView:
     if not all(is_host(one) for one in hosts):
         raise Refused("bad_host", f"{host!r} is no host's name or address.")
     direct = [Address(one, mesh.port, mesh.key.id) for one in hosts] if mesh.port else []
-    relayed = list(mesh.relaying.own_routes()) if host is None else []
+    relayed = list(mesh.routing.own_routes()) if host is None else []
     # The short form names the first. Within a local network addresses of this device are the better guess.
-    nodes = tuple((*relayed, *direct) if mesh.relaying.outside else (*direct, *relayed))[:MAX_NODES]
+    nodes = tuple((*relayed, *direct) if mesh.routing.outside else (*direct, *relayed))[:MAX_NODES]
     if not nodes:
         raise Refused(
             "not_listening",
@@ -93,8 +93,8 @@ def mesh_view(mesh: Mesh) -> MeshView:
         bytes_in=mesh.traffic.bytes_received,
         bytes_out=mesh.traffic.bytes_sent,
         region=_own_region(mesh),
-        unreachable=mesh.relaying.unreachable,
-        relays=tuple(route.relay for route in mesh.relaying.own_routes()),
+        unreachable=mesh.routing.unreachable,
+        relays=tuple(route.relay for route in mesh.routing.own_routes()),
         circuits=len(circuits) if circuits.relaying else None,
         relayed=circuits.relayed,
     )

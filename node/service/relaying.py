@@ -1,9 +1,7 @@
-"""Circuits and routes of a node: links to nodes that cannot be called, through relays that can (protocol section 10).
+"""Links through relays: circuits that this node makes for others, and those that end here (protocol section 10).
 
-`Circuits` decides what may be carried, `Routes` remembers through whom somebody is reached and how relays did. Here
-they meet links and sockets. A node takes itself for unreachable as long as nobody from outside has called it; then it
-tells through which relays it is reached, and makes a few links through relays to others like it. Above a circuit a link
-is made and judged as any other.
+`Circuits` decides what may be carried; here it meets links and sockets. A node that nobody can call makes a few links
+through relays to others like it, those that did best first. Above a circuit a link is made and judged as any other.
 """
 
 from __future__ import annotations
@@ -14,19 +12,17 @@ import logging
 import socket
 from collections.abc import Callable
 from functools import partial
-from random import Random
 from typing import TYPE_CHECKING
 
-from node.encoding.hosts import Address, is_public
+from node.encoding.hosts import Address
 from node.mesh.link import Link, LinkError
 from node.mesh.pipe import Pipe
 from node.mesh.protocol.circuits import Came, Circuits, Ended, Offered, Opened, Room
 from node.mesh.protocol.effects import Send
-from node.mesh.protocol.hello import CIRCUITS
 from node.mesh.protocol.limits import CIRCUIT_ANSWER_MS
-from node.mesh.protocol.messages import MAX_ROUTES, AskAddresses, CircuitMessage, Routes, WireError
-from node.mesh.protocol.routes import Routes as RouteBook
+from node.mesh.protocol.messages import CircuitMessage, WireError
 from node.mesh.transport import Transport
+from node.service.routing import Routing
 
 if TYPE_CHECKING:
     from node.service.mesh import Mesh, Peer
@@ -35,18 +31,11 @@ _log = logging.getLogger("nexus.mesh")
 
 OWN_CIRCUITS = 2
 """Links through relays that a node makes of itself: enough not to depend on one relay's word, little to carry."""
-OWN_ROUTES = 3
-UNCALLED_MS = 30_000
-"""Who has had links for so long and was never called takes itself for unreachable."""
-CALLED_MS = 6 * 3_600_000
 LASTED_MS = 60_000
 _LOOK_S = 5.0
 _CREDIT_S = 0.25
 """Credit that a relay could not pass on is tried again after that."""
-_TELL_MS = 10 * 60_000
-_ASK_MS = 2 * 60_000
 _REACH_S = 15.0
-_TOLD = 8  # peers that hear of a new route
 # What a relay or the node behind it answers; it says nothing of how good the relay is.
 _EXCUSES = ("banned", "busy", "linked_already", "not_here", "off")
 # How a link ends whose circuit broke.
@@ -57,23 +46,19 @@ Circuit = tuple[int, int]
 
 
 class Relaying:
-    """Belongs to a `Mesh`, which tells of its links and of what is heard about circuits and routes."""
+    """Belongs to a `Mesh`, which tells of its links and of what is heard about circuits."""
 
-    def __init__(self, mesh: Mesh, transport: Transport, random: Random, carry: Callable[[Send], None]) -> None:
+    def __init__(self, mesh: Mesh, routing: Routing, transport: Transport, carry: Callable[[Send], None]) -> None:
         self.circuits = Circuits(mesh.now_ms())
-        self.routes = RouteBook(mesh.key.id, random)
         self._mesh = mesh
+        self._routing = routing
+        self._routes = routing.routes
         self._transport = transport
-        self._random = random
         self._carry = carry
         self._pipes: dict[Circuit, Pipe] = {}
         self._opening: dict[Circuit, asyncio.Future[str]] = {}
         self._reaching: dict[bytes, asyncio.Future[int | None]] = {}
         self._dialling: set[bytes] = set()
-        self._first_ms: int | None = None
-        self._called_ms: dict[bool, int] = {}  # from the internet, from the local network
-        self._told: tuple[Address, ...] = ()
-        self._told_ms = self._asked_ms = mesh.now_ms()
         self._timing = asyncio.Event()
         self._doing = False
 
@@ -81,17 +66,10 @@ class Relaying:
 
     def linked(self, number: int, peer: Peer) -> None:
         """A link is up."""
-        link, now = peer.link, self._mesh.now_ms()
-        direct = not link.relay
-        self.circuits.connected(number, link.peer, link.inbound, direct, now)
-        if self._first_ms is None:
-            self._first_ms = now
-        if direct and link.inbound:
-            self._called_ms[is_public(link.host)] = now
+        link, direct = peer.link, not peer.link.relay
+        self.circuits.connected(number, link.peer, link.inbound, direct, self._mesh.now_ms())
         if direct and (waiting := self._reaching.get(link.peer)) is not None and not waiting.done():
             waiting.set_result(number)
-        if not self._tell() and self._told:
-            self._say(number, self._told)
 
     def not_reached(self, node: bytes) -> None:
         """A node was called in vain."""
@@ -103,116 +81,28 @@ class Relaying:
         self.circuits.gone(number, self._mesh.now_ms())
         self._do()
 
-    def heard(self, number: int, message: Routes | CircuitMessage) -> None:
-        """A peer speaks of routes or circuits."""
-        peer = self._mesh.peers[number]
-        if isinstance(message, Routes):
-            self._hear_routes(peer, [Address(host, port, node, relay) for host, port, relay, node in message.entries])
-            return
+    def heard(self, number: int, message: CircuitMessage) -> None:
+        """A peer speaks of circuits."""
         try:
             self.circuits.take(number, message, self._mesh.now_ms())
         except WireError as error:
-            _log.debug("%r: %s", peer.link, error)
+            _log.debug("%r: %s", self._mesh.peers[number].link, error)
             self._mesh.gossip.machine.refused(number, error.code, hostile=True, now_ms=self._mesh.now_ms())
         self._do()
-
-    def share(self, number: int, *, local: bool) -> None:
-        """A peer asked whom this node knows."""
-        others = self.routes.share(MAX_ROUTES - OWN_ROUTES, self._mesh.clock(), local=local)
-        if self._told or others:
-            self._say(number, (*self._told, *others))
-
-    def _say(self, number: int, routes: tuple[Address, ...]) -> None:
-        """Tell a peer of routes; of those by relays of a local network only if it is in one itself."""
-        local = not is_public(self._mesh.peers[number].link.host)
-        told = [one for one in routes if local or is_public(one.host)]
-        entries = tuple((one.host, one.port, one.relay, one.node) for one in told[:MAX_ROUTES])
-        self._mesh.gossip.say(number, Routes(entries))
-
-    # -- whether others reach this node ---------------------------------------------------------------------------
-
-    @property
-    def outside(self) -> bool:
-        """Whether this node is linked with nodes of the internet."""
-        return any(is_public(peer.link.host) for peer in self._mesh.peers.values() if not peer.link.relay)
-
-    @property
-    def unreachable(self) -> bool:
-        """Whether nobody can call this node, as far as it knows. Who is linked with nodes of the internet must have
-        been called from there; in a local network its own calls count."""
-        mesh = self._mesh
-        if not mesh.port or not mesh.settings.inbound:
-            return True
-        outside = self.outside
-        direct = [peer.link for peer in mesh.peers.values() if not peer.link.relay]
-        if any(link.inbound and is_public(link.host) == outside for link in direct):
-            return False
-        called = [moment for public, moment in self._called_ms.items() if public or not outside]
-        now = mesh.now_ms()
-        if called and now - max(called) < CALLED_MS:
-            return False
-        return self._first_ms is not None and now - self._first_ms >= UNCALLED_MS
-
-    def own_routes(self) -> tuple[Address, ...]:
-        """Through whom others reach this node: relays that it has called itself, those that all can call first."""
-        mesh = self._mesh
-        if not self.unreachable or not mesh.settings.inbound or mesh.settings.proxy is not None:
-            return ()
-        able = [
-            peer
-            for peer in mesh.peers.values()
-            if not peer.link.inbound and not peer.link.relay and peer.hello.services & CIRCUITS
-        ]
-        now = mesh.clock()
-        able.sort(
-            key=lambda peer: (
-                not is_public(peer.link.host),
-                -self.routes.success(peer.link.peer, now),
-                peer.since_ms,
-            )
-        )
-        return tuple(Address(peer.link.host, peer.link.port, mesh.key.id, peer.link.peer) for peer in able[:OWN_ROUTES])
-
-    def _tell(self) -> bool:
-        """Tell peers of this node's routes if they have changed, and now and then, since routes are forgotten; whether
-        it was done."""
-        mesh, now = self._mesh, self._mesh.now_ms()
-        mine = self.own_routes()
-        if set(mine) != set(self._told) or (mine and now - self._told_ms >= _TELL_MS):
-            self._told, self._told_ms = mine, now
-            for number in list(mesh.peers):
-                self._say(number, mine)
-            return True
-        return False
-
-    def _hear_routes(self, peer: Peer, routes: list[Address]) -> None:
-        """A node's word of itself is told on to a few; relays of a local network are heard of only from within it."""
-        mesh, now, teller = self._mesh, self._mesh.clock(), peer.link.peer
-        taken = [one for one in routes if is_public(one.host) or not is_public(peer.link.host)]
-        news = tuple(self.routes.replace(teller, [one for one in taken if one.node == teller], now))
-        for route in taken:
-            if route.node != teller:
-                self.routes.add(route, teller, now)
-            mesh.book.add(route.there, teller, now)
-        if news:
-            able = [number for number, other in mesh.peers.items() if other is not peer]
-            for number in self._random.sample(able, min(_TOLD, len(able))):
-                self._say(number, (*self._told, *news))
-        mesh.wake()
 
     # -- links through relays -------------------------------------------------------------------------------------
 
     def dial_what_is_due(self, wanted: int, without: set[bytes]) -> None:
         """Reach others through relays, where this node cannot be reached itself and links are too few; nobody of
         `without`, who is called directly just now, say."""
-        if not self.unreachable:
+        if not self._routing.unreachable:
             return
         mesh = self._mesh
         own = len(self._dialling) + sum(bool(peer.link.relay) for peer in mesh.peers.values() if not peer.link.inbound)
         linked = {peer.link.peer for peer in mesh.peers.values()}
         without = without | linked
         for _ in range(min(OWN_CIRCUITS - own, wanted)):
-            route = self.routes.candidate(mesh.clock(), without | self._dialling, linked)
+            route = self._routes.candidate(mesh.clock(), without | self._dialling, linked)
             if route is None:
                 break
             self.dial(route)
@@ -231,19 +121,19 @@ class Relaying:
         except LinkError as error:
             _log.debug("no circuit: %s", error.message)
             if error.code == "not_here":
-                self.routes.forget(node, relay)
+                self._routes.forget(node, relay)
             else:
-                self.routes.failed(node, relay, mesh.clock(), whole=error.code not in _EXCUSES)
+                self._routes.failed(node, relay, mesh.clock(), whole=error.code not in _EXCUSES)
             return
         finally:
             self._dialling.discard(node)
             mesh.wake()
         up = mesh.now_ms()
-        self.routes.came_up(node, relay, up - began, mesh.clock())
+        self._routes.came_up(node, relay, up - began, mesh.clock())
         if not await mesh.serve(link):
-            self.routes.failed(node, relay, mesh.clock(), whole=False)
+            self._routes.failed(node, relay, mesh.clock(), whole=False)
         elif mesh.now_ms() - up < LASTED_MS and link.fault is not None and link.fault.code in _BROKEN:
-            self.routes.broke(node, relay, mesh.clock())
+            self._routes.broke(node, relay, mesh.clock())
 
     async def _connect(self, route: Address) -> Link:
         """A link over a circuit. Raises LinkError."""
@@ -382,29 +272,16 @@ class Relaying:
 
     async def run(self) -> None:
         """Keep the time until cancelled."""
-        loop = asyncio.get_running_loop()
-        look = 0.0
         while True:
             if self.circuits.waits:
                 await asyncio.sleep(_CREDIT_S)
             else:
                 self._timing.clear()
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout_at(look):
+                    async with asyncio.timeout(_LOOK_S):
                         await self._timing.wait()
             self.circuits.tick(self._mesh.now_ms())
             self._do()
-            if loop.time() >= look:
-                look = loop.time() + _LOOK_S
-                self._look()
-
-    def _look(self) -> None:
-        self._tell()
-        mesh, now = self._mesh, self._mesh.now_ms()
-        if self.unreachable and mesh.peers and now - self._asked_ms >= _ASK_MS:
-            self._asked_ms = now
-            mesh.gossip.say(self._random.choice(list(mesh.peers)), AskAddresses())
-        mesh.wake()
 
 
 async def _opened(pipe: Pipe) -> socket.socket:

@@ -16,18 +16,13 @@ from collections import deque
 from typing import NamedTuple
 
 from node.mesh.protocol.effects import Send
+from node.mesh.protocol.legs import Circuit, Leg, Link
 from node.mesh.protocol.limits import (
-    CIRCUIT_ANSWER_MS,
     CIRCUIT_COST,
     CIRCUIT_CREDIT,
     CIRCUIT_IDLE_MS,
-    CIRCUIT_LIFE_MS,
-    CIRCUIT_VOLUME,
     CIRCUIT_WINDOW,
-    LIMITS,
     MAX_CIRCUITS,
-    MAX_LINK_CIRCUITS,
-    OWN_PERCENT,
     RELAYED_VOLUME,
 )
 from node.mesh.protocol.messages import (
@@ -85,86 +80,6 @@ class Ended(NamedTuple):
 CircuitEffect = Send | Offered | Opened | Came | Room | Ended
 
 
-class _Leg:
-    """One side of a circuit: at its ends the only one, at a relay one of two. `room` is what may still be sent on it,
-    `allowed` what the peer may still send."""
-
-    __slots__ = ("allowed", "circuit", "ended_here", "ended_there", "number", "open", "owed", "peer", "room", "waits")
-
-    def __init__(self, peer: int, number: int, *, waits: bool = False, circuit: _Circuit | None = None) -> None:
-        self.peer = peer
-        self.number = number
-        self.circuit = circuit
-        self.waits = waits
-        """For the peer's answer."""
-        self.open = False
-        self.room = self.allowed = self.owed = 0
-        self.ended_here = self.ended_there = False
-
-    def begin(self) -> None:
-        """Both sides may send."""
-        self.open = True
-        self.room = self.allowed = CIRCUIT_WINDOW
-
-
-class _Circuit:
-    """At a relay: what joins two legs. `asking` is that of the node which asked."""
-
-    __slots__ = ("active_ms", "asking", "offered", "since_ms", "volume")
-
-    def __init__(self, now_ms: int) -> None:
-        self.asking: _Leg
-        self.offered: _Leg
-        self.volume = Bucket(CIRCUIT_VOLUME, now_ms)
-        self.since_ms = self.active_ms = now_ms
-
-    def beside(self, leg: _Leg) -> _Leg:
-        return self.offered if leg is self.asking else self.asking
-
-    def due_ms(self) -> int:
-        if not self.offered.open:
-            return self.since_ms + CIRCUIT_ANSWER_MS
-        return min(self.active_ms + CIRCUIT_IDLE_MS, self.since_ms + CIRCUIT_LIFE_MS)
-
-
-class _Link:
-    """What one link carries. `theirs` is the highest number that the peer used, `ours` the next of this side."""
-
-    __slots__ = ("asked", "direct", "legs", "node", "offered", "ours", "theirs")
-
-    def __init__(self, node: bytes, inbound: bool, direct: bool, now_ms: int) -> None:
-        self.node = node
-        self.direct = direct
-        self.legs: dict[int, _Leg] = {}
-        self.ours, self.theirs = (2, -1) if inbound else (1, 0)
-        self.asked = Bucket(LIMITS[AskCircuit].rate * OWN_PERCENT // 100, now_ms)
-        self.offered = Bucket(LIMITS[OfferCircuit].rate * OWN_PERCENT // 100, now_ms)
-
-    @property
-    def full(self) -> bool:
-        return len(self.legs) >= MAX_LINK_CIRCUITS
-
-    def next_number(self) -> int:
-        self.ours += 2
-        return self.ours - 2
-
-    def take_number(self, number: int) -> None:
-        """A number that the peer chose: one that is its to choose, each higher than the one before."""
-        if (number - self.theirs) % 2 or number <= self.theirs:
-            raise WireError("bad_circuit", "A circuit's number is used twice, or is not the sender's to choose.")
-        self.theirs = number
-
-    def leg(self, number: int) -> _Leg:
-        found = self.legs.get(number)
-        if found is None:
-            raise WireError("no_circuit", "A message is for a circuit that does not exist.")
-        return found
-
-    def had(self, number: int) -> bool:
-        """Whether there ever was such a circuit."""
-        return 0 < number <= self.theirs if (number - self.theirs) % 2 == 0 else 0 < number < self.ours
-
-
 class Circuits:
     """All circuits of a node: those it makes for others and those that end here. Links have the owner's numbers."""
 
@@ -174,11 +89,11 @@ class Circuits:
         self.relayed = 0
         """Bytes that were carried for others."""
         self.effects: list[CircuitEffect] = []
-        self._links: dict[int, _Link] = {}
+        self._links: dict[int, Link] = {}
         self._by_node: dict[bytes, int] = {}
-        self._circuits: dict[_Circuit, None] = {}
+        self._circuits: dict[Circuit, None] = {}
         self._volume = Bucket(RELAYED_VOLUME, now_ms)
-        self._unpaid: deque[_Leg] = deque()
+        self._unpaid: deque[Leg] = deque()
 
     def __len__(self) -> int:
         """Circuits that are made for others now."""
@@ -198,7 +113,7 @@ class Circuits:
 
     def connected(self, peer: int, node: bytes, inbound: bool, direct: bool, now_ms: int) -> None:
         """A link is up. Only on `direct` ones are circuits made: one does not run through another."""
-        self._links[peer] = _Link(node, inbound, direct, now_ms)
+        self._links[peer] = Link(node, inbound, direct, now_ms)
         if direct:
             self._by_node[node] = peer
 
@@ -229,7 +144,7 @@ class Circuits:
                 if not link.direct or link.full:
                     self._send(peer, AnswerCircuit(number, "busy"))
                 else:
-                    link.legs[number] = _Leg(peer, number)
+                    link.legs[number] = Leg(peer, number)
                     self.effects.append(Offered(peer, number, node))
             case AnswerCircuit(number, code):
                 self._answered(link.leg(number), code, now_ms)
@@ -241,7 +156,7 @@ class Circuits:
                 if number in link.legs or not link.had(number):
                     self._ended(link.leg(number), code)
 
-    def _asked(self, peer: int, link: _Link, number: int, node: bytes, now_ms: int) -> None:
+    def _asked(self, peer: int, link: Link, number: int, node: bytes, now_ms: int) -> None:
         refusal, target = self._refusal(link, node, now_ms)
         if refusal:
             self._send(peer, AnswerCircuit(number, refusal))
@@ -249,15 +164,15 @@ class Circuits:
         there = self._links[target]
         there.offered.take(1)
         self._volume.take(2 * CIRCUIT_WINDOW)
-        circuit = _Circuit(now_ms)
+        circuit = Circuit(now_ms)
         circuit.volume.take(2 * CIRCUIT_WINDOW)
-        circuit.asking = link.legs[number] = _Leg(peer, number, circuit=circuit)
+        circuit.asking = link.legs[number] = Leg(peer, number, circuit=circuit)
         offered = there.next_number()
-        circuit.offered = there.legs[offered] = _Leg(target, offered, waits=True, circuit=circuit)
+        circuit.offered = there.legs[offered] = Leg(target, offered, waits=True, circuit=circuit)
         self._circuits[circuit] = None
         self._send(target, OfferCircuit(offered, link.node))
 
-    def _refusal(self, link: _Link, node: bytes, now_ms: int) -> tuple[str, int]:
+    def _refusal(self, link: Link, node: bytes, now_ms: int) -> tuple[str, int]:
         """Why a circuit is not made (empty: it is), and the link that leads on."""
         target = self._by_node.get(node)
         if not self.relaying or not link.direct:
@@ -271,7 +186,7 @@ class Circuits:
             return "busy", 0
         return "", target
 
-    def _answered(self, leg: _Leg, code: str, now_ms: int) -> None:
+    def _answered(self, leg: Leg, code: str, now_ms: int) -> None:
         if not leg.waits:
             raise WireError("bad_circuit", "A circuit is answered that was not asked for, or twice.")
         leg.waits = False
@@ -290,7 +205,7 @@ class Circuits:
         asking.begin()
         self._send(asking.peer, AnswerCircuit(asking.number, ""))
 
-    def _came(self, leg: _Leg, data: bytes, now_ms: int) -> None:
+    def _came(self, leg: Leg, data: bytes, now_ms: int) -> None:
         cost = len(data) + CIRCUIT_COST
         if leg.ended_there or cost > leg.allowed:
             raise WireError("bad_circuit", "More comes on a circuit than its window allows, or after its end.")
@@ -306,7 +221,7 @@ class Circuits:
         self.relayed += len(data)
         self._send(beside.peer, CircuitData(beside.number, data))
 
-    def _credited(self, leg: _Leg, size: int, now_ms: int) -> None:
+    def _credited(self, leg: Leg, size: int, now_ms: int) -> None:
         if leg.ended_there or not leg.open or size < CIRCUIT_CREDIT or leg.room + size > CIRCUIT_WINDOW:
             raise WireError("bad_circuit", "The credit of a circuit is more than its window, or too little.")
         leg.room += size
@@ -320,7 +235,7 @@ class Circuits:
         if beside not in self._unpaid and not self._pay(beside, now_ms):
             self._unpaid.append(beside)
 
-    def _pay(self, leg: _Leg, now_ms: int) -> bool:
+    def _pay(self, leg: Leg, now_ms: int) -> bool:
         """Pass on the credit that a relay owes on a leg, if that much may be carried now."""
         circuit = leg.circuit
         if circuit is None or leg.ended_here or leg.ended_there:
@@ -332,21 +247,21 @@ class Circuits:
         self._give_credit(leg)
         return True
 
-    def _give_credit(self, leg: _Leg) -> None:
+    def _give_credit(self, leg: Leg) -> None:
         leg.allowed += leg.owed
         self._send(leg.peer, CircuitCredit(leg.number, leg.owed))
         leg.owed = 0
 
     # -- the end --------------------------------------------------------------------------------------------------
 
-    def _ended(self, leg: _Leg, code: str) -> None:
+    def _ended(self, leg: Leg, code: str) -> None:
         """The peer ends a leg, or confirms its end."""
         if leg.ended_there:
             raise WireError("bad_circuit", "A circuit ends twice.")
         leg.ended_there = True
         self._over(leg, code)
 
-    def _over(self, leg: _Leg, code: str) -> None:
+    def _over(self, leg: Leg, code: str) -> None:
         """Nothing more is sent on a leg, nor on the one beside it."""
         if leg.circuit is not None:
             self._circuits.pop(leg.circuit, None)
@@ -358,7 +273,7 @@ class Circuits:
             self.effects.append(Ended(leg.peer, leg.number, code))
         self._finish(leg, code)
 
-    def _finish(self, leg: _Leg, code: str) -> None:
+    def _finish(self, leg: Leg, code: str) -> None:
         link = self._links.get(leg.peer)
         if link is None or link.legs.get(leg.number) is not leg:
             return
@@ -382,7 +297,7 @@ class Circuits:
             return None
         link.asked.take(1)
         number = link.next_number()
-        link.legs[number] = _Leg(peer, number, waits=True)
+        link.legs[number] = Leg(peer, number, waits=True)
         self._send(peer, AskCircuit(number, node))
         return number
 
@@ -424,7 +339,7 @@ class Circuits:
         if leg is not None:
             self._finish(leg, code)
 
-    def _own(self, peer: int, number: int) -> _Leg | None:
+    def _own(self, peer: int, number: int) -> Leg | None:
         """A leg that ends here and has not been ended."""
         link = self._links.get(peer)
         leg = None if link is None else link.legs.get(number)
