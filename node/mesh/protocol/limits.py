@@ -139,6 +139,8 @@ REQUEST_MS = 2_000
 """A peer that gave nothing for so long after it was asked is passed over, and the next is asked."""
 PATIENCE = 4
 """How many times that, where there is no other to ask: a phone on a bad link is slow, not hostile."""
+MAX_OVERDUE = 256
+"""Things that a peer did not give in time, and may give yet."""
 MAX_IN_FLIGHT = 64
 """Things asked of one peer and not come yet."""
 MAX_QUEUED = 2_000
@@ -178,7 +180,8 @@ CIRCUIT_LIFE_MS = 2 * 3_600_000
 """Then both sides look anew for the best way."""
 
 FAULTS = 100
-"""Points of small faults (time-outs, absences, too much talk) that a peer may have; one is forgiven each `FAULT_MS`."""
+"""Points of small faults (absences, too much talk, being late while the link is not) that a peer may have; one is
+forgiven each `FAULT_MS`."""
 FAULT_MS = 10_000
 FAULTY_MS = 10 * 60_000
 """How long a peer with too many of them is not let in."""

@@ -26,8 +26,10 @@ from node.mesh.protocol.limits import (
     MAX_GIVEN_BYTES,
     MAX_HELD,
     MAX_HELD_BYTES,
+    MAX_OVERDUE,
     PAGE_END,
     PING_MS,
+    REQUEST_MS,
     SILENCE_MS,
 )
 from node.mesh.protocol.messages import (
@@ -63,7 +65,7 @@ from node.mesh.protocol.messages import (
 from node.mesh.protocol.peer import Peer
 from node.mesh.protocol.requests import NEVER, Requests
 
-_LATE, _ABSENT, _UNASKED, _TOO_MUCH = 2, 1, 5, 10
+_LATE, _ABSENT, _UNASKED, _TOO_MUCH = 1, 1, 5, 10
 
 
 class Machine:
@@ -196,11 +198,15 @@ class Machine:
 
     def _came(self, peer: Peer, kind: int, name: bytes, parts: tuple[bytes, ...], now_ms: int) -> None:
         peer.known[kind].add(name)
-        if (kind, name) not in self.requests:
-            if not self._host.has(kind, name):
-                self._fault(peer, _UNASKED, now_ms)
+        overdue = name in peer.overdue
+        peer.overdue.pop(name, None)
+        if (kind, name) in self.requests:
+            self.requests.gave(kind, name, peer.number, now_ms)
+        elif self._host.has(kind, name):
             return
-        self.requests.gave(kind, name, peer.number, now_ms)
+        elif not overdue:
+            self._fault(peer, _UNASKED, now_ms)
+            return
         peer.judging += 1
         self.effects.append(Judge(peer.number, kind, name, parts))
         self._ask(now_ms)
@@ -369,9 +375,11 @@ class Machine:
             self._send(peer, AskHistory(peer.locator, MAX_HISTORY), now_ms)
 
     def _learn_history(self, peer: Peer, names: tuple[bytes, ...], more: bool, now_ms: int) -> None:
-        if peer.asked_history_ms is None:
+        if peer.asked_history_ms is None and not peer.overdue_pages:
             self._fault(peer, _UNASKED, now_ms)
             return
+        if peer.asked_history_ms is None:
+            peer.overdue_pages -= 1
         peer.asked_history_ms = None
         peer.chased = 0
         for name in names:
@@ -408,7 +416,7 @@ class Machine:
         for number, (kind, name) in self.requests.late(now_ms):
             if number in self.peers:
                 self._name_again(self.peers[number], kind, name)
-                self._fault(self.peers[number], _LATE, now_ms)
+                self._late(self.peers[number], name, now_ms)
         for peer in list(self.peers.values()):
             self._look_after(peer, now_ms)
         if self._put_off_ms <= now_ms:
@@ -425,7 +433,8 @@ class Machine:
             return
         if peer.asked_history_ms is not None and now_ms - peer.asked_history_ms >= HISTORY_MS:
             peer.asked_history_ms = None
-            self._fault(peer, _TOO_MUCH, now_ms)
+            peer.overdue_pages += 1
+            self._late(peer, None, now_ms)
         if silent >= PING_MS and peer.pinged_ms is None:
             peer.pinged_ms = now_ms
             peer.token += 1
@@ -474,6 +483,17 @@ class Machine:
                     self._put_off(now_ms)
                 else:
                     del peer.held[kind]
+
+    def _late(self, peer: Peer, name: bytes | None, now_ms: int) -> None:
+        """What was asked of a peer did not come in time; it may come yet. All that a bad link holds up at a time is one
+        fault, and none while nothing at all comes: that is the link's."""
+        if name is not None:
+            peer.overdue[name] = None
+            if len(peer.overdue) > MAX_OVERDUE:
+                del peer.overdue[next(iter(peer.overdue))]
+        if now_ms - peer.late_ms >= REQUEST_MS > now_ms - peer.heard_ms:
+            peer.late_ms = now_ms
+            self._fault(peer, _LATE, now_ms)
 
     def _fault(self, peer: Peer, points: int, now_ms: int) -> None:
         if peer.fault(points, now_ms):

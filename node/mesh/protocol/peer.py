@@ -67,6 +67,12 @@ class Peer:
         """How long the last ping took, there and back."""
         self.asked_history_ms: int | None = None
         """Since when an answer to a question about history is waited for."""
+        self.overdue: dict[bytes, None] = {}
+        """Things that it did not give in time, the oldest first: they may come yet."""
+        self.overdue_pages = 0
+        """The same of history."""
+        self.late_ms = now_ms
+        """When that was last held against it."""
         self.locator: tuple[bytes, ...] = ()
         """What that question said."""
         self.page: tuple[bytes, ...] = ()

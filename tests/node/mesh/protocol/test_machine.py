@@ -16,6 +16,7 @@ from node.mesh.protocol.effects import Close, Judge, Send
 from node.mesh.protocol.limits import (
     ANNOUNCE_MS,
     FAULTS,
+    HISTORY_MS,
     KNOWN,
     MAX_BLOCKS_IN_FLIGHT,
     MAX_IN_FLIGHT,
@@ -331,6 +332,36 @@ def test_what_is_remembered_of_a_peer_is_bounded() -> None:
     kept = sum(name in known for name in names)
     assert KNOWN * 0.9 < kept <= KNOWN
     assert sum(name in known for name in names[-500:]) > 400, "the newest are"
+
+
+def test_a_bad_link_is_no_fault_of_the_peer() -> None:
+    """Everything is late, much of it comes after it was given up, and is taken."""
+    alone = Alone()
+    thing = b"payment of a phone under ground"
+    effects: list[object] = []
+    for number in range(100):
+        alone.say(1, Inventory(TRANSACTION, ids(50, number * 50)))
+        effects += alone.wait(PATIENCE * REQUEST_MS + 1)
+        effects += alone.say(1, Ping(number))
+    assert not any(isinstance(effect, Close) for effect in effects)
+    alone.say(1, Inventory(TRANSACTION, (name_of(thing),)))
+    alone.wait(PATIENCE * REQUEST_MS + 1)
+    assert (TRANSACTION, name_of(thing)) not in alone.machine.requests
+    assert any(isinstance(effect, Judge) for effect in alone.say(1, Given(TRANSACTION, (thing,))))
+
+
+def test_an_answer_about_history_that_is_late_is_taken() -> None:
+    alone = Alone()
+    alone.machine.peers[1].behind = True
+    asked: list[object] = []
+    for _ in range(3):
+        asked += alone.wait(HISTORY_MS)
+        alone.say(1, Ping(1))
+    assert sum(isinstance(effect, Send) and isinstance(effect.message, AskHistory) for effect in asked) == 3
+    (name,) = ids(1)
+    alone.say(1, *[History((), 0)] * 2)
+    assert alone.say(1, History((name,), 0)) == [Send(1, Get(BLOCK, (name,)))]
+    assert alone.machine.peers[1].faults <= 3
 
 
 def test_no_peer_owes_more_than_the_limit() -> None:
