@@ -60,8 +60,17 @@ settings.load_profile("ci" if IN_CI else "default")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--count`, the number of random moments at which the crash scenarios kill a node."""
+    """Add `--count`, the number of random moments at which the crash scenarios kill a node, and `--away`."""
     parser.addoption("--count", type=int, default=40, metavar="N", help="kills a crash scenario makes (default: 40)")
+    parser.addoption(
+        "--away", type=float, default=8, metavar="S", help="seconds that a killed node is away (default: 8)"
+    )
+
+
+@pytest.fixture(scope="session")
+def away(pytestconfig: pytest.Config) -> float:
+    """See `--away`."""
+    return float(pytestconfig.getoption("--away"))
 
 
 @pytest.fixture

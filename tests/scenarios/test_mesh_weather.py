@@ -1,5 +1,6 @@
 """Bad links: with every tenth packet lost and the others late, a network still makes blocks final; with a third lost
-nothing contradictory ever becomes final, and it goes on when that ends. Real nodes in network namespaces."""
+nothing contradictory ever becomes final, and it goes on when that ends. Real nodes in network namespaces, with the
+times of a network that people found: two seconds a slot, since news needs nearly one from node to node here."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ import pytest
 
 from node.api.client import RemoteNode
 from node.api.errors import NoNode
+from node.api.records import Status
 from node.encoding.amounts import SUPPLY
 from node.service.verify import verify_file
 from node.storage.queries import read_genesis
@@ -29,7 +31,7 @@ NODES = 5
 DELAY_S = 0.3
 FINAL_S = 180.0
 """The bar; what is waited for is four times that."""
-STORM_S = 25.0
+STORM_S = 30.0
 PATIENCE_S = 60.0
 
 
@@ -79,9 +81,9 @@ class Chronicle:
 
 
 @asynccontextmanager
-async def stormy(folder: Path) -> AsyncIterator[tuple[StormyTown, list[Resident], Chronicle]]:
-    """The nodes run and are linked, in good weather, with a payer who never stops; they must end by themselves."""
-    profiles = profiles_of_one_network(folder / "profiles", NODES)
+async def linked(folder: Path) -> AsyncIterator[tuple[StormyTown, list[Resident]]]:
+    """The nodes run and are linked, in good weather; a payer never stops. They must end by themselves."""
+    profiles = profiles_of_one_network(folder / "profiles", NODES, preset="create")
     residents = [Resident(paths) for paths in profiles]
     async with StormyTown(NODES) as town:
         processes: list[subprocess.Popen[bytes]] = []
@@ -89,10 +91,11 @@ async def stormy(folder: Path) -> AsyncIterator[tuple[StormyTown, list[Resident]
         try:
             for number, paths in enumerate(profiles):
                 processes.append(town.run_node(number, paths.name, folder / f"node{number}.log"))
-            chronicle = Chronicle(residents)
-            await chronicle.until(lambda heights: min(heights) > 0, PATIENCE_S)
-            yield town, residents, chronicle
-            await chronicle.agree()
+            began = time.monotonic()
+            while any(status is None or (status.peers or 0) < NODES - 1 for status in await all_of(residents)):
+                assert time.monotonic() - began < PATIENCE_S
+                await asyncio.sleep(0.3)
+            yield town, residents
         finally:
             paying.cancel()
             await asyncio.wait({paying})
@@ -105,6 +108,10 @@ async def stormy(folder: Path) -> AsyncIterator[tuple[StormyTown, list[Resident]
         report = verify_file(paths.chain_db, genesis)
         assert report.ok
         assert report.total_units == SUPPLY
+
+
+async def all_of(residents: list[Resident]) -> list[Status | None]:
+    return [await resident.status() for resident in residents]
 
 
 async def pay_on(residents: list[Resident]) -> None:
@@ -120,41 +127,30 @@ async def pay_on(residents: list[Resident]) -> None:
         await asyncio.sleep(1)
 
 
-async def test_every_tenth_packet_lost_and_the_others_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_bad_weather(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     require_namespaces()
     monkeypatch.setenv("NEXUS_HOME", str(tmp_path))
-    async with stormy(tmp_path) as (town, _, chronicle):
+    async with linked(tmp_path) as (town, residents):
+        chronicle = Chronicle(residents)
         town.loss, town.delay_s = 10, DELAY_S
-        town.fate.clear()
-        await asyncio.sleep(5)  # what was on its way before
-        await chronicle.look()
+        first = await chronicle.until(lambda heights: min(heights) > 0, 4 * FINAL_S)
         before = max(chronicle.heights)
-        spent = await chronicle.until(lambda heights: min(heights) > before, 4 * FINAL_S)
-        again = max(chronicle.heights)
-        more = await chronicle.until(lambda heights: min(heights) > again, 4 * FINAL_S)
+        then = await chronicle.until(lambda heights: min(heights) > before, 4 * FINAL_S)
         print(
-            f"\n10 % lost, {DELAY_S * 1000:.0f} ms each way: the next blocks final at all {NODES} nodes after "
-            f"{spent:.1f} s, the next after {more:.1f} s more (bar {FINAL_S:.0f} s); {dict(town.fate)}"
+            f"\n10 % of the packets lost, {DELAY_S * 1000:.0f} ms each way: first final blocks at all {NODES} nodes "
+            f"after {first:.0f} s, the next {then:.0f} s later (bar {FINAL_S:.0f} s); {dict(town.fate)}"
         )
-
-
-async def test_a_third_of_all_packets_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    require_namespaces()
-    monkeypatch.setenv("NEXUS_HOME", str(tmp_path))
-    async with stormy(tmp_path) as (town, residents, chronicle):
-        town.loss, town.delay_s = 30, DELAY_S
-        town.fate.clear()
-        begun = time.monotonic()
-        before = max(chronicle.heights)
+        town.loss = 30
+        begun, before = time.monotonic(), max(chronicle.heights)
         while time.monotonic() - begun < STORM_S:
             await chronicle.look()
             await asyncio.sleep(0.5)
         within = max(chronicle.heights)
         town.loss, town.delay_s = 0, 0.0
-        said = [await resident.status() for resident in residents]
-        height = max(status.height for status in said if status is not None)
+        height = max(status.height for status in await all_of(residents) if status is not None)
         spent = await chronicle.until(lambda heights: min(heights) >= height, 4 * FINAL_S)
+        await chronicle.agree()
         print(
-            f"\n30 % lost, {DELAY_S * 1000:.0f} ms each way, for {STORM_S:.0f} s: final height {before} → {within}, "
-            f"all that was there final at all {NODES} nodes {spent:.1f} s after it ended; {dict(town.fate)}"
+            f"30 % lost for {STORM_S:.0f} s: final height {before} → {within}; all of it final at all nodes "
+            f"{spent:.0f} s after it ended; {dict(town.fate)}"
         )
