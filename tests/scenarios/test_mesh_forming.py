@@ -118,7 +118,7 @@ def test_ten_nodes_form_from_one_invitation(tmp_path: Path, away: float) -> None
             lost.start()
             caught_up = until(lambda: lost.nexus("mesh", "peers") and lost.units() == (10 + paid) * 10**8)
             print(
-                f"killed, and away for {away:.0f} s and {paid} payments: all of them there {caught_up:.1f} s after its start"
+                f"killed, away for {away:.0f} s and {paid} payments: they are there {caught_up:.1f} s after its start"
             )
             until(lambda: lost.linked() == NODES - 1)
             report = together.map(lambda device: device.nexus("node", "verify")["ok"], devices)
