@@ -11,6 +11,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from node.encoding.hosts import Address, is_public
+from node.mesh.discovery import own_addresses
 from node.mesh.protocol.hello import CIRCUITS
 from node.mesh.protocol.messages import MAX_ROUTES, AskAddresses, Routes
 from node.mesh.protocol.routes import Routes as RouteBook
@@ -35,6 +36,7 @@ class Routing:
         self.routes = RouteBook(mesh.key.id, random)
         self._mesh = mesh
         self._random = random
+        self._here = own_addresses()
         self._first_ms: int | None = None
         self._called_ms: dict[bool, int] = {}  # from the internet, from the local network
         self._told: tuple[Address, ...] = ()
@@ -101,8 +103,13 @@ class Routing:
             self._look()
 
     def _look(self) -> None:
-        self._tell()
         mesh, now = self._mesh, self._mesh.now_ms()
+        if (here := own_addresses()) != self._here:
+            # The device was carried elsewhere: who could call it there tells nothing of here.
+            self._here = here
+            self._called_ms.clear()
+            self._first_ms = now if mesh.peers else None
+        self._tell()
         if self.unreachable and mesh.peers and now - self._asked_ms >= _ASK_MS:
             self._asked_ms = now
             mesh.gossip.say(self._random.choice(list(mesh.peers)), AskAddresses())
