@@ -7,18 +7,17 @@ never replaced: others know the node by its id, and would take a new one for a s
 from __future__ import annotations
 
 import os
-import stat
 from contextlib import suppress
 from pathlib import Path
 
 from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
 
-from node.api.errors import Damaged, Refused
+from node.api.errors import Damaged
 from node.encoding.canonical import EncodingError, decode, pack
 from node.encoding.node_id import NodeIdError, check_node_id
 from node.storage.faults import translated
-from node.storage.files import create_durably
+from node.storage.files import create_durably, read_key_file
 
 SIGNATURE_SIZE = 64
 _FORMAT = "nexus node key 1"
@@ -65,23 +64,9 @@ def open_node_key(path: Path) -> NodeKey:
 
 def load_node_key(path: Path) -> NodeKey | None:
     """The key in a file, None without a file. Raises Damaged and Refused as `open_node_key` does."""
-    with translated(path):
-        try:
-            with path.open("rb") as file:
-                mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-                data = file.read(_MAX_FILE)
-        except FileNotFoundError:
-            if not path.is_symlink():
-                return None
-            raise _unreadable(path) from None
-        except PermissionError:
-            raise _unreadable(path) from None
-    if mode & 0o077:
-        raise Refused(
-            "node_key_open",
-            f"{path} can be read by other users (mode {mode:04o}); it is not used like that.",
-            f"chmod 600 {path}",
-        )
+    data = read_key_file(path, _MAX_FILE, "node key")
+    if data is None:
+        return None
     try:
         value = decode(data)
     except EncodingError:
@@ -92,14 +77,6 @@ def load_node_key(path: Path) -> NodeKey | None:
     if type(seed) is not bytes or len(seed) != _SEED_SIZE:
         raise _broken(path)
     return NodeKey(seed)
-
-
-def _unreadable(path: Path) -> Damaged:
-    return Damaged(
-        "node_key_unreadable",
-        f"{path} cannot be read by this user. It was left as it is, and this node will not join the mesh.",
-        f"Give it back to the user who runs the node (chown, chmod 600 {path}).",
-    )
 
 
 def _broken(path: Path) -> Damaged:

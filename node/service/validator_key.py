@@ -7,7 +7,6 @@ makes blocks after a reboot without the wallet.
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +15,14 @@ from node.consensus.reveals import RevealChain
 from node.encoding.canonical import EncodingError, decode, pack
 from node.ledger.signatures import P256_ORDER, low_s
 from node.storage.faults import translated
-from node.storage.files import write_durably
+from node.storage.files import read_key_file, write_durably
 from node.storage.signing_record import SigningRecord
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurveSignatureAlgorithm
 
 _FORMAT = "nexus validator key 1"
+_MAX_FILE = 1_024
 
 
 class ValidatorKey:
@@ -74,19 +74,9 @@ def create_validator_key(path: Path) -> ValidatorKey:
 
 def load_validator_key(path: Path) -> ValidatorKey | None:
     """The key in a file, None without one. Raises Damaged for a broken file, Refused for one that others can read."""
-    with translated(path):
-        try:
-            with path.open("rb") as file:
-                mode = os.fstat(file.fileno()).st_mode
-                data = file.read(1024)
-        except FileNotFoundError:
-            return None
-    if stat.S_IMODE(mode) & 0o077:
-        raise Refused(
-            "validator_key_open",
-            f"{path} can be read by other users (mode {stat.S_IMODE(mode):04o}); it is not used like that.",
-            f"chmod 600 {path}",
-        )
+    data = read_key_file(path, _MAX_FILE, "validator key")
+    if data is None:
+        return None
     try:
         value = decode(data)
     except EncodingError:

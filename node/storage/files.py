@@ -1,12 +1,13 @@
-"""Files that survive a power cut: written whole, synced, renamed into place, the folder synced."""
+"""Files that survive a power cut: written whole, synced, renamed into place, the folder synced; and key files."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from pathlib import Path
 
-from node.api.errors import Refused
+from node.api.errors import Damaged, Refused
 from node.storage.faults import translated
 
 
@@ -28,6 +29,41 @@ def place_new(draft: Path, target: Path) -> None:
     except OSError:  # a file system without hard links (a phone's shared storage)
         os.replace(draft, target)
     sync_folder(target.parent)
+
+
+def read_key_file(path: Path, limit: int, name: str) -> bytes | None:
+    """At most `limit` bytes of a file that holds a secret, None without a file. `name` says what it is ("node key").
+
+    Raises Damaged for one that this user cannot read (code `…_unreadable`), Refused for one that others can (`…_open`):
+    a secret that others know signs no more.
+    """
+    code = name.replace(" ", "_")
+    with translated(path):
+        try:
+            with path.open("rb") as file:
+                mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+                data = file.read(limit)
+        except FileNotFoundError:
+            if not path.is_symlink():
+                return None
+            raise _unreadable(path, code) from None
+        except PermissionError:
+            raise _unreadable(path, code) from None
+    if mode & 0o077:
+        raise Refused(
+            f"{code}_open",
+            f"{path} can be read by other users (mode {mode:04o}); it is not used like that.",
+            f"chmod 600 {path}",
+        )
+    return data
+
+
+def _unreadable(path: Path, code: str) -> Damaged:
+    return Damaged(
+        f"{code}_unreadable",
+        f"{path} cannot be read by this user. It was left as it is, and nothing is signed with it.",
+        f"Give it back to the user who runs the node (chown, chmod 600 {path}).",
+    )
 
 
 def write_durably(path: Path, content: bytes, mode: int = 0o600) -> None:
