@@ -7,7 +7,7 @@ I/O: every call returns a `Progress` of what changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import cast
 
 from node.consensus.ballots import Ballots, Evidence
@@ -25,7 +25,7 @@ from node.consensus.orphans import Orphans
 from node.consensus.selected import SelectedChain, TableOf
 from node.consensus.slots import SlotClock
 from node.consensus.tables import Table
-from node.consensus.view import Clauses, StateMissing, View, Views
+from node.consensus.view import Accepted, Clauses, StateMissing, View, Views
 from node.consensus.votes import Vote, VoteVerdicts
 from node.ledger import staking
 from node.ledger.genesis import Genesis, initial_state
@@ -333,12 +333,12 @@ class Engine:
 
     def _insert(self, block: Block, selected: DagBlock, coloured: Coloured, now: int, progress: Progress) -> None:
         header = block.header
-        accepted: list[tuple[Header, Sequence[Vote]]] = []
+        accepted: list[Accepted] = []
         for index in self.dag.mergeset(coloured)[1:]:
             item = self.by_index[index]
             assert item.header is not None
-            accepted.append((item.header, item.votes))
-        accepted.append((header, block.votes))
+            accepted.append((item.id, item.header, item.votes))
+        accepted.append((block.id, header, block.votes))
         view = self.views.advance(selected.known_view, header, block.id, coloured.score, accepted)
         twin = (header.creator, header.slot) if self.clauses.twins_red else None
         index = self.dag.add(block.id, coloured, twin)
@@ -445,6 +445,10 @@ class Engine:
         For the newest final block, or an older one from which others shall be able to begin.
         """
         return self._merging.pruning_points(final or self._final_block)
+
+    def reaches_back(self, final: DagBlock, base: DagBlock) -> bool:
+        """Whether what is kept goes as far below a final block as `pruning_points` says, with `base` as the base."""
+        return self._merging.reaches_back(final, base)
 
     def prune(self, final: DagBlock | None = None) -> list[DagBlock]:
         """Forget what no rule can ask about again (see `pruning_points`); returns the blocks that are gone."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from itertools import permutations, takewhile
+from itertools import pairwise, permutations, takewhile
 
 from node.consensus.blocks import MAX_PARENTS, BlockError, Header
 from node.consensus.dagblocks import DagBlock
@@ -75,10 +75,21 @@ class Merging:
 
         A new block that counts merges only what has in its past the base, the merge root of the final block; and what
         those merged in their time has in its past the merge root of the base. The root lies one merge depth deeper:
-        a late block beside the final one may merge a double whose twin lies there.
+        a late block beside the final one may merge a double whose twin lies there. The base is a checkpoint's block,
+        since later checkpoints commit to the view there.
         """
-        base = self._merge_root(final) if final is not None else self._known.by_index[self._known.dag.root]
+        if final is None:
+            base = self._known.by_index[self._known.dag.root]
+        else:
+            below = self._known.selected(self._merge_root(final))
+            base = next(item for item in below if item.header is None or item.known_view.fresh is not None)
         return self._merge_root(self._merge_root(base)), base
+
+    def reaches_back(self, final: DagBlock, base: DagBlock) -> bool:
+        """Whether what is kept goes as far below a final block as `pruning_points` says, with `base` as the base."""
+        middle = self._merge_root(base)
+        steps = pairwise((final, base, middle, self._merge_root(middle)))
+        return all(low.header is None or low.slot <= high.slot - self._depth for high, low in steps)
 
     def _steps(self, chosen: Sequence[DagBlock], tip: DagBlock, slot: int) -> Sequence[DagBlock]:
         """What to name of another tip's branch, beside the parents chosen so far: the tip, or where that would merge

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, cast
 
-from node.consensus.blocks import Block, Header
+from node.consensus.blocks import Block, Header, header_id
 from node.consensus.dagblocks import DagBlock
 from node.consensus.engine import Engine
 from node.consensus.finality import Checkpoint, Link, Target
@@ -128,7 +128,7 @@ def restore(
 def _view_after(engine: Engine, view: View, block: DagBlock) -> View:
     assert block.header is not None
     members = [engine.by_index[index] for index in engine.dag.mergeset(block.coloured)[1:]]
-    accepted = [(member.header, member.votes) for member in (*members, block) if member.header is not None]
+    accepted = [(member.id, member.header, member.votes) for member in (*members, block) if member.header is not None]
     return engine.views.advance(view, block.header, block.id, block.coloured.score, accepted)
 
 
@@ -156,7 +156,14 @@ def encode_base(engine: Engine, base: DagBlock) -> bytes:
 
 def _decode_base(engine: Engine, base: DagBlock, data: bytes) -> None:
     view, sets = cast("tuple[bytes, tuple[tuple[bytes, tuple[tuple[Value, ...], ...]], ...]]", decode(data, _MAX_VIEW))
-    base.view = decode_view(view)
+    base.view = found = decode_view(view)
+    for target in found.known.values():
+        block = target.checkpoint.block
+        # Votes sign the headers, of blocks that may be pruned.
+        if target.header != block if block == engine.genesis_hash else header_id(target.header) != block:
+            raise ValueError(f"the header of checkpoint {target.number} is another block's")
+    if found.proofs.keys() != {name for name, number in found.justified.items() if number > found.final.number}:
+        raise ValueError("what justified its checkpoints is missing")
     engine.active_sets.update((name, tuple(Validator._make(row) for row in rows)) for name, rows in sets)
 
 
@@ -186,6 +193,7 @@ def encode_view(view: View) -> bytes:
     return pack(
         (
             (view.height, view.epoch, view.rotation, view.number),
+            view.order,
             tuple((table.seed, tuple(tuple(item) for item in table.validators)) for table in tables.values()),
             (view.table.hash, view.next_table.hash, view.best.hash, view.final.hash),
             tuple(sorted(view.reveals)),
@@ -203,11 +211,12 @@ def encode_view(view: View) -> bytes:
 
 def decode_view(data: bytes) -> View:
     """The other way round. Raises ValueError, KeyError or TypeError for bytes that are none."""
-    numbers, rows, names, reveals, targets, fresh, justified, votes, seen, gone, certificate, proofs = cast(
+    numbers, order, rows, names, reveals, targets, fresh, justified, votes, seen, gone, certificate, proofs = cast(
         "tuple[tuple[Value, ...], ...]", decode(data, _MAX_VIEW)
     )
     tables = {table.hash: table for table in map(Table.from_value, rows)}
     view = View()
+    view.order = cast(bytes, order)
     view.height, view.epoch, view.rotation, view.number = cast("tuple[int, ...]", numbers)
     known: dict[bytes, Target] = {}
     for row in cast("tuple[tuple[Value, ...], ...]", targets):

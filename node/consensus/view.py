@@ -35,6 +35,8 @@ from node.ledger.staking import Validator
 _SEEN_PARTS = 64  # a long silence is measured in 64ths of it, so that most blocks share the record of who was seen
 
 
+Accepted = tuple[bytes, Header, Sequence[Vote]]
+"""A block that a chain accepts: its id, header and votes."""
 Ballots = Mapping[tuple[bytes, bytes], Mapping[bytes, Vote]]
 """Votes by link (hashes of source and target) and voter."""
 
@@ -72,8 +74,9 @@ class Fresh(NamedTuple):
 
 class View:
     """See the module. `known` holds checkpoints from the final one on, by hash; `seen` the last sign of life of each
-    validator, in parts of a long silence; `absent` whom a long silence leaves out until they vote again; `finals` what
-    this very block made final, with the votes that count."""
+    validator, in parts of a long silence; `absent` whom a long silence leaves out until they vote again; `order` is a
+    running hash of all blocks that the chain accepted, for one left out, though it changed nothing yet, would be merged
+    once more later; `finals` what this very block made final, with the votes that count."""
 
     __slots__ = (
         "_digest",
@@ -91,6 +94,7 @@ class View:
         "new_links",
         "next_table",
         "number",
+        "order",
         "proofs",
         "reveals",
         "rotation",
@@ -106,6 +110,7 @@ class View:
     reveals: frozenset[Reveal]
     known: Mapping[bytes, Target]
     fresh: Fresh | None
+    order: bytes
     number: int  # of the newest checkpoint
     justified: Mapping[bytes, int]  # hash → number
     proofs: Mapping[bytes, Link]  # what justified each checkpoint above the final one
@@ -155,6 +160,7 @@ class View:
         links: tuple[Value, ...] = tuple((*link, tuple(sorted(votes))) for link, votes in sorted(self.links.items()))
         return (
             (self.height, self.epoch, self.rotation, self.number),
+            self.order,
             None if self.fresh is None else tuple(self.fresh),
             (self.best.hash, self.final.hash),
             tuple(sorted(self.reveals)),
@@ -197,6 +203,7 @@ class Views:
         view.height = view.epoch = view.rotation = view.number = 0
         view.table = view.next_table = table
         view.reveals = frozenset()
+        view.order = self.genesis
         view.known = {target.hash: target}
         view.fresh = None
         view.justified = {target.hash: 0}
@@ -228,17 +235,16 @@ class Views:
             return view.table, view.next_table
         return view.next_table, Table(next_seed(view.table.seed, view.reveals), validators)
 
-    def advance(
-        self, view: View, header: Header, block: bytes, score: int, accepted: Sequence[tuple[Header, Sequence[Vote]]]
-    ) -> View:
+    def advance(self, view: View, header: Header, block: bytes, score: int, accepted: Sequence[Accepted]) -> View:
         """The view at a block whose selected parent has `view`.
 
-        `score` is its blue score; `accepted` are headers and votes of the rest of its mergeset in order, then its own.
+        `score` is its blue score; `accepted` are the rest of its mergeset in order, then the block itself.
         Raises StateMissing.
         """
         made = view.copy()
         made.finals = made.new_links = ()
         made.height = view.height + 1
+        made.order = tagged_hash(b"nexus/order", view.order, *(item for item, _, _ in accepted))
         if view.fresh is not None:
             self._seal(made, view, header.state_commitment)
         table, following = self.tables(view, header.slot)
@@ -248,8 +254,8 @@ class Views:
             # A link asks the table of its source too, which may be the one that was turned away just now.
             made.absent = _of_tables(view.absent, view.table, table, following)
         made.epoch = max(view.epoch, self.slots.epoch_of(header.slot))
-        self._watch(made, (item for item, _ in accepted))
-        for item, votes in accepted:
+        self._watch(made, (item for _, item, _ in accepted))
+        for _, item, votes in accepted:
             if votes:
                 self._count(made, votes, item.slot)
         number = score // self.parameters.checkpoint_score

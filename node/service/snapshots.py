@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from node.api.errors import Damaged, Refused
+from node.consensus.adopting import proven
 from node.consensus.blocks import Block, Header
 from node.consensus.finality import Checkpoint
 from node.consensus.lightclient import Certificate
@@ -147,10 +148,10 @@ def adopt_snapshot(
             engine = read_engine(draft, genesis)  # as the next start will
         except Damaged as error:
             raise _unusable(source, f"no node could start from it ({error.message})") from None
-        known = engine.views.targets(engine.view, engine.waves.commitment)
-        target = next((target for target in known if target.checkpoint == checkpoint), None)
-        if target is None:
-            raise _unusable(source, "what it says of validators and votes is not what its checkpoint commits to")
+        try:
+            target = proven(engine, checkpoint)
+        except ValueError as error:
+            raise _unusable(source, str(error)) from None
         with closing(ChainDatabase.open(draft)) as database:
             database.keep_proofs([new_final(target)], [new_certificate(item) for item in certificates])
         for part in ("-wal", "-shm"):  # of the old chain, which would be taken for the new one's

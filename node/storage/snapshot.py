@@ -194,12 +194,15 @@ class SnapshotFile:
 
     def blocks(self) -> Iterator[tuple[DagRow, int]]:
         """The blocks, each with its size in bytes (header and body)."""
-        for _ in range(self.head.blocks):
+        for number in range(1, self.head.blocks + 1):
             value = self._frame()
             try:
-                yield _block_of(value)
+                row, size = _block_of(value)
             except (ValueError, TypeError) as error:
                 raise self.refusal(f"a block in it cannot be read ({error})") from None
+            if row.index != number:
+                raise self.refusal(f"block {number} in it has another number")
+            yield row, size
 
     def buckets(self) -> Iterator[tuple[int, tuple[StateRow, ...]]]:
         """The rows of each bucket. After the last one, waves, total and digest have been checked.

@@ -242,7 +242,7 @@ def test_a_view_from_its_bytes_goes_on_like_the_one_in_memory() -> None:
         view = decode_view(encode_view(parent.known_view))
         absent += bool(view.absent)
         members = [engine.by_index[index] for index in engine.dag.mergeset(block.coloured)[1:]]
-        accepted = [(item.header, item.votes) for item in (*members, block) if item.header is not None]
+        accepted = [(item.id, item.header, item.votes) for item in (*members, block) if item.header is not None]
         assert block.header is not None
         made = engine.views.advance(view, block.header, block.id, block.coloured.score, accepted)
         assert encode_view(made) == encode_view(block.known_view)

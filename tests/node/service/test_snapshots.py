@@ -15,10 +15,13 @@ from typing import cast
 import pytest
 
 from node.api.errors import Damaged, NexusError, Refused
-from node.consensus.blocks import Block
+from node.consensus.adopting import proven
+from node.consensus.blocks import Block, Header
+from node.consensus.dagblocks import DagBlock
+from node.consensus.engine import Engine
 from node.consensus.finality import Checkpoint
 from node.consensus.lightclient import Certificate
-from node.consensus.restore import decode_view, encode_view
+from node.consensus.restore import decode_view, encode_base, encode_view
 from node.consensus.view import View
 from node.encoding.amounts import SUPPLY
 from node.encoding.canonical import Value, decode, pack
@@ -190,9 +193,26 @@ def forget_votes(view: View) -> None:
     view.links = {}
 
 
+def merge_otherwise(view: View) -> None:
+    view.order = bytes(32)
+
+
+def name_another_header(view: View) -> None:
+    """No hash of a view covers it, and votes that sign it would count here no more."""
+    view.final.header = view.final.header[:-1] + bytes([view.final.header[-1] ^ 1])
+
+
+def forget_what_justified(view: View) -> None:
+    assert view.proofs
+    view.proofs = {}
+
+
 @pytest.mark.parametrize(
     "change",
     [
+        merge_otherwise,
+        name_another_header,
+        forget_what_justified,
         be_seen_later,
         forget_who_was_seen,
         call_somebody_absent,
@@ -209,6 +229,65 @@ def test_a_false_view_is_not_what_the_checkpoint_commits_to(
     with pytest.raises(Damaged) as refused:
         adopt(made, tmp_path / "x", changed_view(made, change))
     assert refused.value.code == "bad_snapshot"
+
+
+def test_each_checkpoint_down_to_the_base_is_compared(made: Made, tmp_path: Path) -> None:
+    """Also where all is the same again at the trusted one: blocks beside the chain would be judged otherwise."""
+    path = adopt(made, tmp_path / "x", made.content)
+
+    def engine() -> Engine:
+        return read_engine(path, made.town.genesis)
+
+    assert proven(engine(), made.checkpoint).checkpoint == made.checkpoint
+    heights = [item.height for item in engine().selected(engine().chain.tip) if item.view and item.view.fresh]
+    assert len(heights) > 3
+    for height in heights[1:]:
+        changed = engine()
+        block = next(item for item in changed.selected(changed.chain.tip) if item.height == height)
+        block.view = block.known_view.copy()
+        block.view.seen = {**block.view.seen, key(VALIDATORS).address: 0}
+        with pytest.raises(ValueError, match=f"votes at block {height} is not what followed"):
+            proven(changed, made.checkpoint)
+
+
+def test_it_must_reach_back_as_far_as_new_blocks_may(made: Made, tmp_path: Path) -> None:
+    """A true view of a later block as its base: it shows nothing wrong, but no branch from below could be judged."""
+    engine = read_engine(made.town.paths.chain_db, made.town.genesis)
+    rows = [cast("tuple[Value, ...]", decode(part, 1 << 30)) for part in frames(made.content)[1:-BUCKETS]]
+    number = {Header.decode(cast(bytes, row[6])).id: cast(int, row[0]) for row in rows}
+    chain = [block for block in engine.selected(engine.blocks[made.checkpoint.block]) if block.view is not None]
+
+    def of(base: DagBlock) -> bytes:
+        return rewritten(
+            made,
+            0,
+            lambda head: (*head[:6], number[base.id], encode_base(engine, base), *head[8:]),  # type: ignore[index, misc]
+        )
+
+    for base, said in (
+        (chain[0], "reach back"),
+        (next(block for block in chain[1:] if block.known_view.fresh is not None), "reach back"),
+        (next(block for block in chain if block.known_view.fresh is None), "not what followed"),
+    ):
+        with pytest.raises(Damaged, match=said):
+            adopt(made, tmp_path / str(base.height), of(base))
+    adopt(made, tmp_path / "whole", of(chain[-1]))
+
+
+def test_false_validators_are_not_taken_for_those_of_its_state(made: Made, tmp_path: Path) -> None:
+    def of(head: Value) -> Value:
+        assert isinstance(head, tuple)
+        *older, newest = cast("tuple[tuple[Value, ...], ...]", head[10])
+        return (*head[:10], (*older, (*newest[:3], older[0][3])), *head[11:])
+
+    with pytest.raises(Damaged, match="other validators than its state"):
+        adopt(made, tmp_path / "x", rewritten(made, 0, of))
+
+
+def test_gaps_do_not_keep_its_blocks_from_being_coloured_again(made: Made, tmp_path: Path) -> None:
+    last = len(frames(made.content)) - BUCKETS - 1
+    with pytest.raises(Damaged, match="another number"):
+        adopt(made, tmp_path / "x", rewritten(made, last, lambda row: (row[0] + 1, *row[1:])))  # type: ignore[index, misc, operator]
 
 
 def test_it_is_known_by_half_its_hash_and_keeps_the_way_there(made: Made, tmp_path: Path) -> None:
