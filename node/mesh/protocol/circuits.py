@@ -163,9 +163,7 @@ class Circuits:
             return
         there = self._links[target]
         there.offered.take(1)
-        self._volume.take(2 * CIRCUIT_WINDOW)
         circuit = Circuit(now_ms)
-        circuit.volume.take(2 * CIRCUIT_WINDOW)
         circuit.asking = link.legs[number] = Leg(peer, number, circuit=circuit)
         offered = there.next_number()
         circuit.offered = there.legs[offered] = Leg(target, offered, waits=True, circuit=circuit)
@@ -182,7 +180,7 @@ class Circuits:
         there = self._links[target]
         if len(self._circuits) >= MAX_CIRCUITS or link.full or there.full:
             return "busy", 0
-        if not self._volume.has(2 * CIRCUIT_WINDOW, now_ms) or not there.offered.has(1, now_ms):
+        if not self._volume.has(0, now_ms) or not there.offered.has(1, now_ms):
             return "busy", 0
         return "", target
 
@@ -217,6 +215,8 @@ class Circuits:
             return
         beside = leg.circuit.beside(leg)
         beside.room -= cost
+        leg.circuit.volume.take(cost)
+        self._volume.take(cost)
         leg.circuit.active_ms = now_ms
         self.relayed += len(data)
         self._send(beside.peer, CircuitData(beside.number, data))
@@ -236,14 +236,13 @@ class Circuits:
             self._unpaid.append(beside)
 
     def _pay(self, leg: Leg, now_ms: int) -> bool:
-        """Pass on the credit that a relay owes on a leg, if that much may be carried now."""
+        """Pass on the credit that a relay owes on a leg, unless too much was carried already: what is under way then
+        still passes, and takes from what may pass next."""
         circuit = leg.circuit
         if circuit is None or leg.ended_here or leg.ended_there:
             return True
-        if not circuit.volume.has(leg.owed, now_ms) or not self._volume.has(leg.owed, now_ms):
+        if not circuit.volume.has(0, now_ms) or not self._volume.has(0, now_ms):
             return False
-        circuit.volume.take(leg.owed)
-        self._volume.take(leg.owed)
         self._give_credit(leg)
         return True
 

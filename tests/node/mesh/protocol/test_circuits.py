@@ -141,7 +141,7 @@ def test_who_does_not_take_is_sent_no_more_than_a_window() -> None:
 def test_a_circuit_carries_its_share_a_minute_and_loses_nothing() -> None:
     world = World()
     here, _ = world.open()
-    data = Random(3).randbytes(CIRCUIT_VOLUME + 200_000)
+    data = Random(3).randbytes(CIRCUIT_VOLUME + 400_000)
     send_all(world, data, here)
     assert world.got[B] == data
     assert world.now > 1_000, "what is beyond the first minute's worth has to wait"
@@ -322,6 +322,28 @@ def test_thousands_of_questions_and_offers_make_nothing_grow() -> None:
     for number in range(2, 4_002, 2):
         bob.take(R, OfferCircuit(number, ALICE), 0)
     assert len([effect for effect in bob.take_effects() if isinstance(effect, Offered)]) == MAX_LINK_CIRCUITS
+
+
+def test_to_ask_and_not_to_use_takes_nothing_from_others() -> None:
+    world = World()
+    here, _ = world.open()
+    for peer in range(10, 60):
+        world.nodes[R].connected(peer, bytes([peer]) * 32, True, True, 0)
+        for number in range(1, 49, 2):
+            world.nodes[R].take(peer, AskCircuit(number, bytes([peer + 1]) * 32), 0)
+    world.nodes[R].take_effects()
+    send_all(world, bytes(1 << 20), here)
+    assert len(world.got[B]) == 1 << 20
+    assert world.now == 0, "nothing had to wait"
+
+
+def test_all_circuits_together_carry_their_share_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.mesh.protocol.circuits.RELAYED_VOLUME", 1 << 20)
+    world = World()
+    for number in [world.open()[0] for _ in range(2)]:
+        send_all(world, bytes(700_000), number)
+    assert world.nodes[R].relayed == 2 * 700_000
+    assert world.now > 10_000, "what is beyond the first minute's worth has to wait"
 
 
 def test_a_relay_offers_no_faster_than_the_limits_allow() -> None:
