@@ -43,6 +43,7 @@ from node.mesh.transport import Transport
 from node.profile.invitation import QR_SCHEME, parse_address, parse_invitation
 from node.service.gossip import Gossip
 from node.service.guests import Guests
+from node.service.heap import give_back
 from node.service.mesh_settings import MeshSettings
 from node.service.node import Node
 from node.service.peer_file import PeerFile
@@ -57,6 +58,7 @@ _DIALS = 4  # at a time
 _TOLD = 8  # peers that hear of a new address
 _IDLE_S = 60.0
 _SAVE_S = 60.0
+_MANY_LINKS = 8  # in that time: some were no friends
 _DRAIN_S = 60.0
 _LOCAL_AGAIN_S = 120.0
 """A place of the local network that was no use is tried again so much later; who cannot hear asks as often."""
@@ -483,9 +485,13 @@ class Mesh:
     # -- what stays -----------------------------------------------------------------------------------------------
 
     async def _save_on(self) -> None:
+        links = self._numbers
         while True:
             await asyncio.sleep(_SAVE_S)
             self._save()
+            if self._numbers > links + _MANY_LINKS:
+                links = self._numbers
+                give_back()
 
     def _save(self) -> None:
         now = self.clock()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import os
 import shutil
@@ -29,8 +30,11 @@ from node.consensus.blocks import Block
 from node.consensus.dagblocks import Progress
 from node.encoding.hosts import Address
 from node.ledger.genesis import Genesis
+from node.mesh.link import Link, LinkError
+from node.mesh.protocol import messages
 from node.mesh.protocol.hello import Hello
-from node.mesh.protocol.limits import KNOWN
+from node.mesh.protocol.limits import CONTROL, KNOWN
+from node.mesh.protocol.messages import Ping, Pong
 from node.mesh.protocol.peer import Peer
 from node.profile.paths import ProfilePaths
 from node.service.clock import system_clock
@@ -39,7 +43,9 @@ from node.service.mesh import Mesh
 from node.service.mesh_settings import MeshSettings
 from node.service.node import Node
 from node.service.opening import ServiceSettings, open_service
+from tests.benchmarks.attacks import Field
 from tests.benchmarks.engine import SLOTS, VALIDATORS, filled, network
+from tests.benchmarks.hostile import cpu_s, memory_mb
 from tests.benchmarks.mesh import round_trips
 from tests.node.service.mesh_world import profiles_of_one_network
 from tests.node.world import Payer, key
@@ -47,6 +53,7 @@ from tests.node.world import Payer, key
 HERE = MeshSettings(hosts=("127.0.0.1",), port=17_400, discovery=False)
 OTHERS = 10
 MAKERS = 3
+PEERS = 50
 ROUNDS = 3
 SYNC_S = 60
 NOBODY = Hello(0, 0, b"", 0, 0, 0, b"", (), 0, 0, b"", "")
@@ -207,20 +214,61 @@ async def sync(folder: Path, votes: bool, payments: int) -> float:
 # -- silence and memory ---------------------------------------------------------------------------------------------
 
 
-async def idle(folder: Path, seconds: float) -> float:
-    """Bytes a peer and hour, there and back, of two nodes without news; TLS and TCP add their heads."""
+async def idle(folder: Path, seconds: float) -> None:
+    """Print what peers cost a node that has no news, in a process of its own: bytes, processor time and memory.
+
+    Peers answer its pings and say no more. What is said of an hour is seconds extrapolated."""
     genesis, _ = network(VALIDATORS)
-    genesis = replace(genesis, start_ms=system_clock())
-    profiles = [new_profile(folder / name, genesis) for name in ("here", "there")]
-    async with contexts(profiles) as (here, there):
-        mesh_of(here).introduce(place_of(there))
-        while not mesh_of(here).peers:  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
-        await asyncio.sleep(2)
-        (peer,) = mesh_of(here).peers.values()
-        before = peer.link.bytes_in + peer.link.bytes_out
-        await asyncio.sleep(seconds)
-        return (peer.link.bytes_in + peer.link.bytes_out - before) * 3_600 / seconds
+    paths = new_profile(folder / "crowded", replace(genesis, start_ms=system_clock()))
+    process = subprocess.Popen(
+        [sys.executable, __file__, "--give", str(paths.root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    links: list[Link] = []
+    answering: list[asyncio.Task[None]] = []
+    try:
+        port, node, _ = process.stdout.readline().split()
+        await asyncio.sleep(5)
+        alone_mb = memory_mb(process.pid)
+        alone_s = await spent(process.pid, seconds)
+        for number in range(PEERS):  # two devices, since one address may have 32 links
+            field = Field(paths.root, int(port), bytes.fromhex(node.decode()), 0, f"127.0.2.{1 + number % 2}")
+            links.append(await field.link())
+            answering.append(asyncio.create_task(answer(links[-1])))
+        await asyncio.sleep(5)
+        crowded_mb = memory_mb(process.pid)
+        before = sum(link.bytes_in + link.bytes_out for link in links)
+        crowded_s = await spent(process.pid, seconds)
+        size = sum(link.bytes_in + link.bytes_out for link in links) - before
+    finally:
+        for task in answering:
+            task.cancel()
+        process.stdin.close()
+        process.wait(30)
+    hours = PEERS * seconds / 3_600
+    print(
+        f"{PEERS} peers without news for {seconds:.0f} s: memory {alone_mb:.1f} → {crowded_mb:.1f} MB; extrapolated to "
+        f"an hour, each {size / hours:,.0f} bytes of frames there and back and {(crowded_s - alone_s) / hours:.2f} s "
+        f"of the processor (the node alone {alone_s * 3_600 / seconds:.1f} s)"
+    )
+
+
+async def spent(pid: int, seconds: float) -> float:
+    """Processor time that a process takes in so many seconds."""
+    before = cpu_s(pid)
+    await asyncio.sleep(seconds)
+    return cpu_s(pid) - before
+
+
+async def answer(link: Link) -> None:
+    """Be there, and no more."""
+    with contextlib.suppress(LinkError):
+        while True:
+            for kind, body in await link.receive():
+                message = messages.decode(kind, body)
+                if isinstance(message, Ping):
+                    link.send(messages.NUMBERS[Pong], messages.encode(Pong(message.token)), CONTROL)
 
 
 def memory() -> float:
@@ -250,8 +298,8 @@ async def measure(seconds: float, idle_s: float) -> bool:
         )
         for votes, payments in ((True, 0), (True, 5)):
             met = await sync(folder, votes, payments) >= 0.8 and met
-        print(f"memory of a peer that told all it may: {memory():.1f} MB")
-        print(f"silence: {await idle(folder, idle_s):,.0f} bytes a peer and hour")
+        print(f"memory of what is known of a peer that told all it may: {memory():.2f} MB")
+        await idle(folder, idle_s)
     return met
 
 
@@ -259,7 +307,7 @@ def main() -> None:
     """Measure everything."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20, help="of blocks on their way")
-    parser.add_argument("--idle", type=float, default=61, help="seconds of silence")
+    parser.add_argument("--idle", type=float, default=120, help="seconds of silence, twice")
     parser.add_argument("--give", type=Path, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.give is not None:

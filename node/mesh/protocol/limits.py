@@ -145,7 +145,7 @@ MAX_IN_FLIGHT = 64
 """Things asked of one peer and not come yet."""
 MAX_QUEUED = 2_000
 """Things that wait to be asked of one peer; the least wanted goes when there are more."""
-MAX_WISHES = 8_000
+MAX_WISHES = 4_000
 """Where more things than that are wanted in all, each peer's queues are held to their share of them."""
 MAX_SOURCES = 8
 """Peers remembered for each of them."""

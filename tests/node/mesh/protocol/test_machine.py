@@ -317,7 +317,8 @@ def test_what_many_peers_want_of_a_node_is_bounded_in_all() -> None:
             for kind in (TRANSACTION, VOTE, BLOCK):
                 start += 1_000
                 alone.say(peer, Inventory(kind, ids(1_000, start)))
-    assert MAX_WISHES < len(alone.machine.requests) <= 2 * MAX_WISHES
+    asked = flooding * (2 * MAX_IN_FLIGHT + MAX_BLOCKS_IN_FLIGHT)
+    assert MAX_WISHES < len(alone.machine.requests) <= 2 * MAX_WISHES + asked
     (name,) = ids(1, start + 1_000)
     honest = flooding + 1
     assert alone.say(honest, Inventory(BLOCK, (name,))) == [Send(honest, Get(BLOCK, (name,)))]
