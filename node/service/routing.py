@@ -110,7 +110,9 @@ class Routing:
             self._called_ms.clear()
             self._first_ms = now if mesh.peers else None
         self._tell()
-        if self.unreachable and mesh.peers and now - self._asked_ms >= _ASK_MS:
+        if not self.unreachable:
+            return
+        if mesh.peers and now - self._asked_ms >= _ASK_MS:
             self._asked_ms = now
             mesh.gossip.say(self._random.choice(list(mesh.peers)), AskAddresses())
         mesh.wake()

@@ -136,10 +136,6 @@ class Routes:
         record.decay(now_ms)
         return (record.good + _UNIT) * 10 // (record.tried + 2 * _UNIT)
 
-    def next_ms(self) -> int | None:
-        """When a route is due; None without any."""
-        return min((route.next_ms for route in self._routes.values()), default=None)
-
     # -- how relays do --------------------------------------------------------------------------------------------
 
     def came_up(self, node: bytes, relay: bytes, delay_ms: int, now_ms: int) -> None:
@@ -162,12 +158,6 @@ class Routes:
         if whole:
             self._record(relay, now_ms).tried += _UNIT
         self._put_off(node, relay, now_ms)
-
-    def soon(self, node: bytes) -> None:
-        """Try a node's relays now."""
-        for (found, _), route in self._routes.items():
-            if found == node:
-                route.failures = route.next_ms = 0
 
     def _put_off(self, node: bytes, relay: bytes, now_ms: int) -> None:
         if (route := self._routes.get((node, relay))) is not None:

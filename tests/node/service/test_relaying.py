@@ -30,7 +30,7 @@ from node.mesh.protocol.messages import (
 )
 from node.mesh.protocol.routes import MAX_FROM_SOURCE
 from node.mesh.transport import Transport
-from node.profile.invitation import parse_invitation
+from node.profile.invitation import address_text, parse_invitation
 from node.profile.paths import ProfilePaths
 from node.service.joining import join_network
 from node.service.mesh import Mesh, Peer
@@ -147,7 +147,8 @@ async def test_a_direct_link_takes_the_place_of_a_circuit(tmp_path: Path) -> Non
         valley.meet(1, 0)
         await until(lambda: valley.between(1, 0) is not None, LONG)
         relay, target, caller = valley.mesh(0), valley.mesh(1), valley.mesh(2)
-        assert caller.introduce(Address("127.0.0.1", relay.port, target.key.id, relay.key.id))
+        route = Address("127.0.0.1", relay.port, target.key.id, relay.key.id)
+        assert caller.introduce_place(address_text(route)) == target.key.id
         await until(lambda: valley.joined_by(2, 1, relay=0), LONG)
         assert len(relay.relaying.circuits) == 1
         assert target.routing.unreachable is False or not target.routing.own_routes()
