@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from contextlib import asynccontextmanager
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from node.service import metrics_server
+from node.service import metrics, metrics_server
 from node.service.exposition import Exposition, Histogram
 from node.service.metrics import LAG_BOUNDS, exposition
 from node.service.metrics_server import MAX_REQUEST, MAX_VISITORS, MetricsServer
@@ -89,6 +91,14 @@ async def test_links_are_counted_by_direction_and_type(tmp_path: Path) -> None:
     assert giver["nexus_mesh_bytes_total"].keys() == giver["nexus_mesh_messages_total"].keys()
     assert sum(taker["nexus_mesh_messages_total"].get(kind, 0) for kind in (sent, received)) >= told
     assert taker["nexus_known_addresses"][()] == 1
+
+
+def test_the_guide_names_all_measurements() -> None:
+    guide = files("nexus_tui").joinpath("help", "daemon.md").read_text(encoding="utf-8")
+    source = Path(metrics.__file__).read_text(encoding="utf-8")
+    names = set(re.findall(r'"((?:nexus|process)_[a-z_]+)"', source))
+    assert len(names) > 20
+    assert [name for name in sorted(names) if f"`{name}" not in guide] == []
 
 
 def test_strange_words_and_histograms_are_written_as_the_parser_reads_them() -> None:
