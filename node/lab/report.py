@@ -12,9 +12,10 @@ from node.consensus.dagblocks import DagBlock
 from node.consensus.engine import Engine
 from node.encoding.amounts import SUPPLY
 from node.lab.measures import Payment, spread, spread_of
+from node.lab.wires import Label
 from node.ledger import registry, staking
 from node.ledger.state import waves_of
-from node.mesh.protocol.messages import BLOCK, TRANSACTION, VOTE
+from node.mesh.protocol.messages import BLOCK, TRANSACTION, VOTE, Absent, Get, Inventory, NewBlock, WholeBlock
 
 if TYPE_CHECKING:
     from node.lab.network import Network
@@ -71,15 +72,14 @@ def report(network: Network) -> dict[str, Any]:
 def _traffic(network: Network, seconds: int) -> dict[str, Any]:
     """What was sent, by kind; how often a thing is announced to a node, and how much of it comes again."""
     wires, measures, nodes = network.wires, network.measures, network.scenario.nodes
-    named = {number: f"Given {number}" for number in (TRANSACTION, VOTE)}
-    labels = {named[TRANSACTION]: "transactions", named[VOTE]: "votes", "WholeBlock": "blocks"}
-    labels |= {"Inventory": "inventories", "NewBlock": "headers", "Get": "requests", "Absent": "absences"}
+    labels: dict[Label, str] = {TRANSACTION: "transactions", VOTE: "votes", WholeBlock: "blocks", NewBlock: "headers"}
+    labels |= {Inventory: "inventories", Get: "requests", Absent: "absences"}
     messages, sizes = Counter[str](), Counter[str]()
     for name, count in wires.messages.items():
         messages[labels.get(name, "other")] += count
         sizes[labels.get(name, "other")] += wires.bytes[name]
     total, minutes = sum(sizes.values()), seconds * nodes / 60
-    blocks = wires.messages["WholeBlock"]
+    blocks = wires.messages[WholeBlock]
     return {
         "messages": dict(sorted(messages.items())),
         "bytes": dict(sorted(sizes.items())),
@@ -87,7 +87,7 @@ def _traffic(network: Network, seconds: int) -> dict[str, Any]:
         "bytes_per_node_s": total // (seconds * nodes),
         "messages_per_node_minute": round(sum(messages.values()) / minutes, 1),
         "bytes_per_node_minute": round(total / minutes),
-        "headers_per_block": _ratio(wires.messages["NewBlock"], measures.judged[BLOCK]),
+        "headers_per_block": _ratio(wires.messages[NewBlock], measures.judged[BLOCK]),
         "names_per_thing": _ratio(wires.things, measures.judged[TRANSACTION] + measures.judged[VOTE]),
         "blocks_again_percent": _ratio(100 * max(0, blocks - measures.judged[BLOCK]), blocks),
         "links_ended": dict(sorted(measures.closed.items())),

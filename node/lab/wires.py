@@ -12,6 +12,8 @@ from node.mesh.protocol.frames import HEAD_SIZE
 from node.mesh.protocol.limits import LIMITS
 from node.mesh.protocol.messages import AnyMessage, Given, Inventory, weight
 
+Label = type[AnyMessage] | int
+"""The type of a message; of things that are given, their kind."""
 Deliver = Callable[["Link", int, AnyMessage], None]
 
 
@@ -47,8 +49,8 @@ class Wires:
         self._queues: list[list[tuple[int, int, Link, AnyMessage]]] = [[] for _ in range(nodes)]
         self._put = 0
         self._links = 0
-        self.messages: Counter[str] = Counter()
-        self.bytes: Counter[str] = Counter()
+        self.messages: Counter[Label] = Counter()
+        self.bytes: Counter[Label] = Counter()
         self.things = 0  # that were announced, on all links together
 
     def link(self, one: int, other: int) -> Link | None:
@@ -77,11 +79,13 @@ class Wires:
             return
         kind = type(message)
         size = weight(message) + HEAD_SIZE
-        name = f"{kind.__name__} {message.kind}" if kind is Given else kind.__name__  # type: ignore[union-attr]
-        self.messages[name] += 1
-        self.bytes[name] += size
-        if kind is Inventory:
-            self.things += len(message.names)  # type: ignore[union-attr]
+        label: Label = kind
+        if isinstance(message, Given):
+            label = message.kind
+        elif isinstance(message, Inventory):
+            self.things += len(message.names)
+        self.messages[label] += 1
+        self.bytes[label] += size
         if not self._bytes_per_s:
             self._travel(link, sender, message, size, self._agenda.now)
             return

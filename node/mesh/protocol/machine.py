@@ -231,14 +231,15 @@ class Machine:
         block comes with its header. One that is not `fresh` was made while this node was away: peers are told the tips
         once it has caught up, and ask for the rest."""
         self.requests.came(kind, name)
-        for peer in list(self.peers.values()):
+        news = NewBlock(header)
+        for peer in self.peers.values():
             if name in peer.known[kind]:
                 peer.chased = 0
                 continue
             if kind != BLOCK:
                 peer.announce[kind][name] = worth
                 self._announce_by(kind, now_ms + ANNOUNCE_MS[kind])
-            elif not fresh or not self._push(peer, name, header, now_ms):
+            elif not fresh or not self._push(peer, name, news, now_ms):
                 peer.untold = True
                 self._put_off(now_ms)
 
@@ -247,9 +248,8 @@ class Machine:
             self._announce_ms[kind] = moment_ms
             self._by(moment_ms)
 
-    def _push(self, peer: Peer, name: bytes, header: bytes, now_ms: int) -> bool:
+    def _push(self, peer: Peer, name: bytes, message: NewBlock, now_ms: int) -> bool:
         """Tell a peer of a block at once, if the rates allow it."""
-        message = NewBlock(header)
         if not peer.outgoing.allows(message, now_ms):
             return False
         peer.known[BLOCK].add(name)
@@ -264,7 +264,7 @@ class Machine:
                 continue
             if not syncing:
                 news = [tip for tip in self._host.tips() if tip[0] not in peer.known[BLOCK]]
-                peer.untold = not all(self._push(peer, name, header, now_ms) for name, header in news)
+                peer.untold = not all(self._push(peer, name, NewBlock(header), now_ms) for name, header in news)
             if peer.untold:
                 self._put_off(now_ms)
 

@@ -103,8 +103,8 @@ def test_what_is_sent_arrives_once_and_in_its_order() -> None:
     town.agenda.run(60_000)
     assert town.tokens == list(range(300))
     assert all(receiver == 1 for _, receiver, _ in town.heard)
-    assert town.wires.messages == {"Ping": 300}
-    assert town.wires.bytes["Ping"] == 300 * (weight(Ping(0)) + 5)
+    assert town.wires.messages == {Ping: 300}
+    assert town.wires.bytes[Ping] == 300 * (weight(Ping(0)) + 5)
     assert town.heard[-1][0] < 1_200
 
 

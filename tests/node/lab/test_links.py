@@ -39,6 +39,14 @@ def test_nobody_honest_is_shut_out_and_little_is_sent_twice() -> None:
     assert all(back["took_ms"] >= 0 for back in report["returns"])
 
 
+def test_links_that_stall_again_and_again_are_kept() -> None:
+    _, report = played(
+        preset="main", nodes=5, validators=5, loss_permille=200, latency_ms=300, kilobits=500, changed=()
+    )
+    assert report["traffic"]["links_ended"] == {}
+    assert report["throughput"]["blocks"] > 40
+
+
 def test_bodies_that_never_come_delay_blocks_and_stop_nothing() -> None:
     _, calm = played()
     _, report = played(attack="bodiless")

@@ -265,6 +265,21 @@ def test_a_late_answer_is_taken_while_the_thing_is_wanted() -> None:
     assert not len(alone.machine.requests)
 
 
+def test_an_answer_that_comes_when_nobody_waits_any_more_is_taken_and_no_fault() -> None:
+    alone = Alone()
+    alone.say(1, Inventory(TRANSACTION, ids(50)))
+    alone.wait(PATIENCE * REQUEST_MS)
+    assert not len(alone.machine.requests)
+    faults = alone.machine.peers[1].faults
+    assert faults <= 1, "a link that stalls once is one fault at most, whatever it owes"
+    for number in range(50):
+        (judge,) = alone.say(1, Given(TRANSACTION, (b"thing %d" % number,)))
+        assert isinstance(judge, Judge)
+    assert alone.machine.peers[1].faults == faults
+    assert alone.say(1, Given(TRANSACTION, (b"thing 0",))) == [], "not twice"
+    assert alone.machine.peers[1].faults > faults
+
+
 def test_a_slow_peer_that_gives_one_thing_after_the_other_keeps_its_turn() -> None:
     alone = Alone()
     alone.say(1, Inventory(TRANSACTION, ids(10)))
