@@ -20,7 +20,8 @@ NodeFactory = Callable[[], "AbstractAsyncContextManager[NodeApi]"]
 class Household:
     """`open_node` attaches to the node that runs on this profile, or starts one in this process.
 
-    `wallets` and `contacts` take the network's address prefix. `faucet_key` exists on solo and demo networks only.
+    `opening` says how far a starting node is with fetching what it begins from, in a sentence or "". `wallets` and
+    `contacts` take the network's address prefix. `faucet_key` exists on solo and demo networks only.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Household:
     contacts: Callable[[str], Contacts]
     faucet_key: Path | None = None
     export_folder: Path | None = None
+    opening: Callable[[], str] = str
 
     @property
     def has_faucet(self) -> bool:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 UPDATE_SECONDS = 0.5
 MESH_SECONDS = 5.0
 """While the network is looked at it is read this often: delays and traffic change without an event."""
+_LOOK_SECONDS = 1.0
 _GATHER_SECONDS = 0.05  # events of one block come together
 PAGE = 50
 MAX_LOADED = 2_000
@@ -71,6 +72,8 @@ class View:
     fault: NexusError | None = None
     wallet_fault: NexusError | None = None
     read: bool = False
+    opening: str = ""
+    """How far the node is with what it does before it answers."""
 
     @property
     def total(self) -> int:
@@ -174,8 +177,10 @@ class Live:
     async def _run(self) -> None:
         while True:
             patience: float | None = None
+            opening = asyncio.create_task(self._watch_opening(), name="nexus-opening")
             try:
                 async with self.household.open_node() as api:
+                    opening.cancel()
                     self.api = api
                     try:
                         await self._follow(api)
@@ -187,8 +192,18 @@ class Live:
                     patience = self._delay
                     self._delay = min(self._delay * 2, _LAST_RETRY)
                 self._set(replace(self.view, fault=error))
+            finally:
+                opening.cancel()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._asked_again(), patience)
+
+    async def _watch_opening(self) -> None:
+        """Show how far it is until the node is there, which may take minutes where it fetches what it begins from."""
+        while True:
+            text = self.household.opening()
+            if text != self.view.opening:
+                self._set(replace(self.view, opening=text))
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def _asked_again(self) -> None:
         self._wake.clear()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nexus_tui.cli.asking import Timeout
-from nexus_tui.cli.output import foreign, write_json, write_text
+from nexus_tui.cli.output import foreign, note, write_json, write_text
 from nexus_tui.cli.session import session_of
 from node.api.errors import ERROR_KINDS, Internal, NexusError, Refused, TimedOut
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from node.profile.paths import ProfilePaths
 
 _MAX_ANSWER = 65_536
+_LOOK_S = 2.0
 
 
 def run(context: typer.Context) -> None:
@@ -91,9 +92,17 @@ def _spawn(session: Session, paths: ProfilePaths, timeout: float) -> dict[str, A
     assert child.stdout is not None
     descriptor = child.stdout.fileno()
     deadline = time.monotonic() + timeout
-    text = b""
+    text, said = b"", ""
     while b"\n" not in text and len(text) < _MAX_ANSWER:
-        if not select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        left = max(0.0, deadline - time.monotonic())
+        if not select.select([descriptor], [], [], min(left, _LOOK_S))[0]:
+            # What is fetched from others takes its time: as long as it goes on, that is told and waited for.
+            now = _beginning(paths)
+            if now and now != said:
+                note(now)
+                said, deadline = now, time.monotonic() + timeout
+            if now or left > _LOOK_S:
+                continue
             raise TimedOut(
                 "node_starting",
                 f"The node (process {child.pid}) is not ready after {timeout:g} seconds; it goes on starting.",
@@ -104,6 +113,14 @@ def _spawn(session: Session, paths: ProfilePaths, timeout: float) -> dict[str, A
             break
         text += more
     return _answer(text, child, errors)
+
+
+def _beginning(paths: ProfilePaths) -> str:
+    """How far a starting node is with fetching what it begins from; empty where it fetches nothing."""
+    from node.service.fetch_progress import in_words, read_progress
+
+    view = read_progress(paths)
+    return "" if view is None else in_words(view)
 
 
 def _is_of_this_process(name: str) -> bool:

@@ -99,7 +99,13 @@ def household_of(paths: ProfilePaths, config: Config) -> Household:
         async with open_service(paths, service_settings(config)) as service:
             yield service.node
 
-    return Household(paths.name, paths.root, open_node, wallets, contacts, paths.faucet_key)
+    def opening() -> str:
+        from node.service.fetch_progress import in_words, read_progress
+
+        view = read_progress(paths)
+        return "" if view is None else in_words(view)
+
+    return Household(paths.name, paths.root, open_node, wallets, contacts, paths.faucet_key, opening=opening)
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,8 +87,34 @@ def invite(
 def join(
     context: typer.Context, uri: Annotated[str, typer.Argument(metavar="URI", help="An invitation to this network.")]
 ) -> None:
-    """Call the nodes of an invitation to the network of this profile. To join another one: nexus init."""
-    _introduce(context, uri)
+    """Call the nodes of an invitation to the network of this profile. To join another one: nexus init.
+
+    Without a running node they are called at the next start, which begins from the invitation's checkpoint where the
+    chain has not begun yet.
+    """
+    from nexus_tui.cli.connection import attach
+
+    session = session_of(context)
+
+    async def runs() -> bool:
+        found = await attach(session.paths)
+        if found is not None:
+            await found.close()
+        return found is not None
+
+    if asyncio.run(runs()):
+        _introduce(context, uri)
+        return
+    from node.profile.invitation import parse_invitation
+    from node.service.founding import read_genesis
+    from node.service.joining import take_invitation
+    from node.storage.lock import FolderLock
+
+    paths = session.paths
+    with FolderLock.acquire(paths.lock):
+        begins = take_invitation(paths, read_genesis(paths), parse_invitation(uri))
+    first = "The chain begins from its checkpoint. " if begins else ""
+    session.done({"begins": begins}, f"The invitation is kept. {first}Start the node: nexus node start")
 
 
 def connect(

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import signal
+import time
 from typing import TYPE_CHECKING
 
 from nexus_tui.cli.output import note
@@ -17,8 +18,11 @@ from nexus_tui.cli.output import note
 if TYPE_CHECKING:
     from nexus_tui.cli.session import Session
     from node.profile.paths import ProfilePaths
+    from node.service.fetch_progress import FetchView
     from node.service.opening import Service
     from node.service.supervisor import Supervisor
+
+_TELL_S = 5.0
 
 _log = logging.getLogger("nexus.run")
 
@@ -50,6 +54,26 @@ class _Stop:
         self.asked.set()
 
 
+class _Told:
+    """Tells people how far the beginning is: each stage at once, and how it goes now and then."""
+
+    def __init__(self, session: Session) -> None:
+        self._quiet = session.json
+        self._stage, self._next_s = "", 0.0
+
+    def tell(self, view: FetchView) -> None:
+        """See `node.service.opening`."""
+        from node.service.fetch_progress import in_words
+
+        now = time.monotonic()
+        if view.stage == self._stage and now < self._next_s:
+            return
+        self._stage, self._next_s = view.stage, now + _TELL_S
+        _log.info("%s", in_words(view))
+        if not self._quiet:
+            note(in_words(view))
+
+
 async def run_node(session: Session, paths: ProfilePaths) -> bool:
     """Run until asked to stop; True when it was Ctrl-C."""
     from node.service.supervisor import Supervisor
@@ -74,10 +98,16 @@ async def run_node(session: Session, paths: ProfilePaths) -> bool:
 
 async def _serve(session: Session, paths: ProfilePaths, supervisor: Supervisor, stop: _Stop) -> None:
     from nexus_tui.cli.connection import service_settings
+    from node.service.fetch_progress import in_words
     from node.service.opening import open_service
 
+    def tell(view: FetchView) -> None:
+        supervisor.tell(f"STATUS={in_words(view)}", "EXTEND_TIMEOUT_USEC=60000000")
+        told.tell(view)
+
+    told = _Told(session)
     supervisor.tell("STATUS=starting")
-    async with open_service(paths, service_settings(session.config)) as service:
+    async with open_service(paths, service_settings(session.config), tell=tell) as service:
         stop.ready = True
         await _greet(session, paths, service, supervisor)
         waits = [

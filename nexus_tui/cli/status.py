@@ -124,6 +124,8 @@ def _lines(session: Session, seen: Status, look: Look | None) -> list[str]:
 
     network = seen.network
     node = f"{seen.mode}, process {seen.pid}" if look is not None else "not running (nexus node start)"
+    if any(alert.code == "fetching" for alert in seen.alerts):
+        node = "starting"
     lines = fields(
         (
             ("Profile", session.profile_name),

@@ -149,7 +149,7 @@ class HomeScreen(MainScreen):
             return
         status = view.status
         if status is None:
-            facts.show("starting …")
+            facts.show(view.opening or "starting …")
             return
         word = {"producing": "makes blocks", "following": "follows", "read-only": "reads only"}.get(status.mode, "")
         rows = [

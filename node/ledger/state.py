@@ -34,6 +34,10 @@ class State:
         self.tables: Tables = tables if tables is not None else {}
         self._journal: list[tuple[str, bytes, Record | None]] = []
 
+    def copy(self) -> State:
+        """Another with the same records, whose changes do not touch this one."""
+        return State({name: dict(rows) for name, rows in self.tables.items()})
+
     def get(self, table: str, key: bytes) -> Record | None:
         """The record, or None where it has its default."""
         entries = self.tables.get(table)

@@ -10,7 +10,7 @@ import asyncio
 import os
 from random import Random
 
-from node.api.errors import NoNode
+from node.api.errors import NoNode, Refused
 from node.encoding.hosts import Address
 from node.ledger.genesis import RULE_VERSION, Genesis, GenesisError
 from node.ledger.parameters import ParameterError
@@ -26,7 +26,7 @@ from node.mesh.protocol.routes import Routes
 from node.mesh.transport import Transport
 from node.profile.invitation import Invitation, parse_invitation
 from node.profile.paths import ProfilePaths
-from node.service.beginning import Beginning, keep_beginning
+from node.service.beginning import Beginning, keep_beginning, read_beginning
 from node.service.clock import system_clock
 from node.service.founding import write_genesis
 from node.service.peer_file import PeerFile
@@ -50,6 +50,25 @@ async def join_network(paths: ProfilePaths, invitation: Invitation) -> Genesis:
         keep_beginning(paths, Beginning(invitation.checkpoint, over=False))
     write_genesis(paths, genesis)
     return genesis
+
+
+def take_invitation(paths: ProfilePaths, genesis: Genesis, invitation: Invitation) -> bool:
+    """Remember the nodes of another invitation to the profile's network, while no node runs; and its checkpoint, where
+    the chain has not begun yet: whether that was of use. Raises Refused for another network."""
+    if not genesis.hash.startswith(invitation.genesis):
+        raise Refused("other_network", "The invitation is to another network. Nothing was changed.")
+    file, now = PeerFile(paths.peers), system_clock()
+    book, routes = AddressBook(b"", Random()), Routes(b"", Random())
+    book.restore(file.rows)
+    for address in reversed(invitation.nodes):
+        book.add(address.there, b"", now)
+        routes.add(address, b"", now)
+    file.save(file.port, book.rows(), file.bans, (*file.routes, *routes.rows()))
+    beginning = read_beginning(paths)
+    if beginning is None or not invitation.checkpoint:
+        return False
+    keep_beginning(paths, beginning._replace(checkpoint=invitation.checkpoint))
+    return True
 
 
 async def _fetch(invitation: Invitation) -> Genesis:

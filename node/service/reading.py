@@ -40,6 +40,7 @@ from node.ledger.quotes import static_fee
 from node.ledger.registry import effects_of
 from node.ledger.types import SignedTransaction
 from node.service.clock import system_clock
+from node.service.fetch_progress import in_words, read_progress
 from node.storage.queries import Queries, transaction_view
 
 if TYPE_CHECKING:
@@ -53,7 +54,10 @@ class ReadOnlyNode:
     `outbox` is what was accepted and is in no block yet, or never will be.
     """
 
-    def __init__(self, queries: Queries, outbox: tuple[OutboxEntry, ...], clock: Callable[[], int]) -> None:
+    def __init__(
+        self, paths: ProfilePaths, queries: Queries, outbox: tuple[OutboxEntry, ...], clock: Callable[[], int]
+    ) -> None:
+        self._paths = paths
         self._queries = queries
         self._clock = clock
         self._opened_ms = clock()
@@ -86,8 +90,15 @@ class ReadOnlyNode:
             now_ms=now,
             pid=os.getpid(),
             database_bytes=self._queries.path.stat().st_size,
-            alerts=(Alert("no_node", "info", "No node runs on this profile.", "Start one: nexus node start", now),),
+            alerts=(self._alert(now),),
         )
+
+    def _alert(self, now: int) -> Alert:
+        """No node answers: none runs, or it is fetching what it begins from."""
+        view = read_progress(self._paths)
+        if view is not None:
+            return Alert("fetching", "info", in_words(view), "The node answers when that is done.", now)
+        return Alert("no_node", "info", "No node runs on this profile.", "Start one: nexus node start", now)
 
     async def account(self, address: bytes) -> AccountView:
         """See NodeApi."""
@@ -246,6 +257,6 @@ async def read_only(paths: ProfilePaths, clock: Callable[[], int] | None = None)
         waiting, expired = await asyncio.to_thread(read_outbox, paths.outbox_db)
         done = await queries.executed(entry.txid for entry in waiting)
         waiting = tuple(entry for entry in waiting if entry.txid not in done)
-        yield ReadOnlyNode(queries, (*waiting, *expired), clock or system_clock)
+        yield ReadOnlyNode(paths, queries, (*waiting, *expired), clock or system_clock)
     finally:
         await queries.close()

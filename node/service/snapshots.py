@@ -18,12 +18,13 @@ from node.consensus.lightclient import Certificate
 from node.consensus.slots import SlotClock
 from node.encoding.canonical import decode
 from node.ledger.genesis import RULE_VERSION, Genesis
+from node.light.waves import StateWaves
 from node.profile.paths import ProfilePaths
 from node.service.clock import system_clock
 from node.service.core import BUSY, FINAL_HEIGHT, new_certificate, new_final
 from node.service.founding import write_genesis
-from node.service.restoring import ADOPTED, BASE, ROOT, VIEW, read_engine
-from node.service.verify import verify_file
+from node.service.restoring import ADOPTED, BASE, ROOT, VIEW, stored_engine
+from node.service.verify import verify_database
 from node.storage.chain import ChainDatabase
 from node.storage.faults import other_network, translated
 from node.storage.files import sync_folder
@@ -140,14 +141,15 @@ def adopt_snapshot(
             with closing(ChainDatabase.open(draft)) as database:
                 meta = _meta(snapshot.head, genesis)
                 database.adopt(lambda connection: write_snapshot(connection, snapshot, _identify(genesis), meta))
-        report = verify_file(draft, genesis)
-        if not report.ok:
-            wrong = next(check for check in report.checks if not check.ok)
-            raise _unusable(source, f"{wrong.name}: {wrong.detail}")
-        try:
-            engine = read_engine(draft, genesis)  # as the next start will
-        except Damaged as error:
-            raise _unusable(source, f"no node could start from it ({error.message})") from None
+        with reading(draft) as written:
+            report = verify_database(written, genesis, StateWaves(snapshot.waves, numpy=False))
+            if not report.ok:
+                wrong = next(check for check in report.checks if not check.ok)
+                raise _unusable(source, f"{wrong.name}: {wrong.detail}")
+            try:
+                engine = stored_engine(genesis, written)  # as the next start will
+            except Damaged as error:
+                raise _unusable(source, f"no node could start from it ({error.message})") from None
         try:
             target = proven(engine, checkpoint)
         except ValueError as error:

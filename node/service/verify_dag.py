@@ -19,10 +19,11 @@ from node.ledger.execution import DONE as EXECUTED
 from node.ledger.genesis import Genesis
 from node.ledger.quotes import static_fee
 from node.ledger.signatures import verify, verify_transaction
+from node.ledger.state import State
 from node.ledger.types import SignedTransaction
 from node.light.signature import wave_signature
-from node.light.waves import BUCKETS, SILENCE, StateWaves
-from node.service.core import coloured_of, colouring_of, encoded, state_of
+from node.light.waves import StateWaves
+from node.service.core import coloured_of, colouring_of, encoded
 from node.service.restoring import final_height_of, restore_engine
 from node.storage.reader import ChainReader
 from node.storage.records import DONE, DagRow, StoredTransaction
@@ -30,12 +31,11 @@ from node.storage.records import DONE, DagRow, StoredTransaction
 _BROKEN = (ValueError, TypeError, KeyError, IndexError, AssertionError)
 
 
-def restored(database: ChainReader, genesis: Genesis) -> tuple[Engine | None, list[str]]:
-    """The engine that a start would have, or why there is none."""
+def restored(
+    database: ChainReader, genesis: Genesis, state: State, waves: StateWaves
+) -> tuple[Engine | None, list[str]]:
+    """The engine that a start would have over the stored state and its waves, or why there is none."""
     try:
-        state = state_of(database.load_state())
-        stored = database.load_waves()
-        waves = StateWaves([stored.get(bucket, SILENCE) for bucket in range(BUCKETS)], numpy=False)
         engine = restore_engine(genesis, database, state, waves)
     except (*_BROKEN, NexusError) as error:
         return None, [f"the stored DAG cannot be taken up: {error}"]

@@ -26,15 +26,15 @@ from node.encoding.amounts import SUPPLY
 from node.encoding.canonical import EncodingError, Value, decode, pack
 from node.ledger import registry
 from node.ledger.genesis import RULE_VERSION
-from node.ledger.state import Change, Record, apply_to_waves
-from node.light.waves import BUCKETS, StateWaves, bucket_of
+from node.ledger.state import Record, element
+from node.light.waves import BUCKETS, StateWaves, bucket_of, superposition
 from node.storage import database
 from node.storage.faults import translated
 from node.storage.files import place_new
 from node.storage.reader import ChainReader
 from node.storage.records import Colouring, DagRow, MetaValue
 from node.storage.rows import StateRow
-from node.storage.writing import SET_STATE, SET_WAVE, state_rows
+from node.storage.writing import SET_STATE, SET_WAVE
 
 MAGIC = b"nexus state snapshot 1\n"
 LENGTH = struct.Struct(">I")
@@ -189,7 +189,8 @@ class SnapshotFile:
         self._hasher = blake2b(digest_size=32)
         self._take(len(MAGIC), MAGIC)
         self.head = self._read_head()
-        self.waves = StateWaves()
+        self.waves: list[bytes] = []
+        """Those of the buckets that were read."""
         self.total = 0
 
     def blocks(self) -> Iterator[tuple[DagRow, int]]:
@@ -221,7 +222,7 @@ class SnapshotFile:
             raise self.refusal("its digest is another, or something follows it")
         if self.total != SUPPLY:
             raise self.refusal(f"it holds {self.total} units instead of {SUPPLY}")
-        if self.waves.commitment != self.head.commitment:
+        if StateWaves(self.waves, numpy=False).commitment != self.head.commitment:
             raise self.refusal("its waves are not those of the state that its checkpoint names")
 
     def _check_rows(self, bucket: int, rows: tuple[StateRow, ...]) -> None:
@@ -230,7 +231,7 @@ class SnapshotFile:
         except ValueError as error:
             raise self.refusal(str(error)) from None
         self.total += sum(registry.TABLES[table].holds(record) for table, _, record in records)
-        apply_to_waves(self.waves, (Change(table, key, None, record) for table, key, record in records))
+        self.waves.append(superposition(element(*row) for row in rows))
 
     def _take(self, size: int, expected: bytes | None = None) -> bytes:
         data = self._file.read(size)
@@ -372,11 +373,11 @@ def write_snapshot(
         )
         connection.executemany("INSERT INTO votes VALUES (?, ?, ?)", source.head.votes)
         _write_buckets(connection, source.buckets())
-        connection.executemany(SET_WAVE, ((bucket, source.waves[bucket]) for bucket in range(BUCKETS)))
+        connection.executemany(SET_WAVE, enumerate(source.waves))
     except sqlite3.IntegrityError as error:
         raise source.refusal(f"two of its entries are one ({error})") from None
 
 
 def _write_buckets(connection: sqlite3.Connection, buckets: Iterable[tuple[int, tuple[StateRow, ...]]]) -> None:
-    for _, rows in buckets:
-        connection.executemany(SET_STATE, state_rows(rows))
+    for bucket, rows in buckets:
+        connection.executemany(SET_STATE, ((bucket, *row) for row in rows))

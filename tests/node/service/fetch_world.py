@@ -57,6 +57,7 @@ class Country:
         self.folder = folder
         self.town = Town(folder / "town", validators=3, merge_depth_slots=20, unbonding_slots=100_000)
         self.genesis = self.town.genesis
+        self.chain_db = self.town.paths.chain_db
         asyncio.run(self._fill())
         self.final: Target = read_engine(self.town.paths.chain_db, self.genesis).view.final
         place = folder / "kept"
@@ -129,9 +130,7 @@ class Host(Guests):
         self.key = NodeKey(os.urandom(32))
         self.country = country
         self.others: list[Host] = []
-        shelf = Shelf(
-            country.folder / f"shelf-{os.urandom(4).hex()}", country.town.paths.chain_db, country.genesis, country.clock
-        )
+        shelf = Shelf(country.folder / f"shelf-{os.urandom(4).hex()}", country.chain_db, country.genesis, country.clock)
         shelf.kept = [kept or country.kept]
         super().__init__(country.genesis.encode(), shelf, self._known, lambda: 0)
         self.twist = twist

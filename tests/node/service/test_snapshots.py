@@ -25,7 +25,7 @@ from node.consensus.restore import decode_view, encode_base, encode_view
 from node.consensus.view import View
 from node.encoding.amounts import SUPPLY
 from node.encoding.canonical import Value, decode, pack
-from node.light.waves import BUCKETS
+from node.light.waves import BUCKETS, StateWaves
 from node.profile.paths import ProfilePaths
 from node.service.restoring import read_engine
 from node.service.snapshots import adopt_snapshot, begin_from_snapshot, check_snapshot, make_snapshot
@@ -99,7 +99,7 @@ def test_one_pass_proves_the_state(made: Made) -> None:
         seen = [bucket for bucket, _ in snapshot.buckets()]
     assert seen == list(range(BUCKETS))
     assert snapshot.total == SUPPLY
-    assert snapshot.waves.commitment == made.checkpoint.state
+    assert StateWaves(snapshot.waves).commitment == made.checkpoint.state
     assert made.path.stat().st_mode & 0o077 == 0
     with pytest.raises(NexusError):
         make_snapshot(made.town.paths.chain_db, made.town.genesis, made.path)
