@@ -108,11 +108,8 @@ def join(
     from node.profile.invitation import parse_invitation
     from node.service.founding import read_genesis
     from node.service.joining import take_invitation
-    from node.storage.lock import FolderLock
 
-    paths = session.paths
-    with FolderLock.acquire(paths.lock):
-        begins = take_invitation(paths, read_genesis(paths), parse_invitation(uri))
+    begins = take_invitation(session.paths, read_genesis(session.paths), parse_invitation(uri))
     first = "The chain begins from its checkpoint. " if begins else ""
     session.done({"begins": begins}, f"The invitation is kept. {first}Start the node: nexus node start")
 

@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nexus_tui.cli.output import note
@@ -107,21 +108,28 @@ async def _serve(session: Session, paths: ProfilePaths, supervisor: Supervisor, 
 
     told = _Told(session)
     supervisor.tell("STATUS=starting")
-    async with open_service(paths, service_settings(session.config), tell=tell) as service:
-        stop.ready = True
-        await _greet(session, paths, service, supervisor)
-        waits = [
-            asyncio.create_task(stop.asked.wait()),
-            asyncio.create_task(service.node.stop_requested.wait()),
-        ]
-        alive = asyncio.create_task(supervisor.live(lambda: _state(service)))
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (*waits, alive):
-                task.cancel()
-        supervisor.tell("STOPPING=1", "STATUS=stopping")
-        _log.info("stopping")
+    greeted, again = False, True
+    while again:
+        async with open_service(paths, service_settings(session.config), tell=tell) as service:
+            stop.ready = True
+            if not greeted:  # else it was opened again
+                await _greet(session, paths, service, supervisor)
+            greeted = True
+            events = (stop.asked, service.node.stop_requested, service.node.again_requested)
+            waits = [asyncio.create_task(event.wait()) for event in events]
+            alive = asyncio.create_task(supervisor.live(partial(_state, service)))
+            try:
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in (*waits, alive):
+                    task.cancel()
+            again = service.node.again_requested.is_set() and not (
+                stop.asked.is_set() or service.node.stop_requested.is_set()
+            )
+            if not again:
+                supervisor.tell("STOPPING=1", "STATUS=stopping")
+            _log.info("opening anew" if again else "stopping")
+            stop.ready = not again
     _log.info("stopped; everything is written")
 
 

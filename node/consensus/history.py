@@ -34,6 +34,11 @@ def locator(engine: Engine) -> tuple[bytes, ...]:
     return tuple(dict.fromkeys((*chosen, root.id)))
 
 
+def joins(engine: Engine, known: Iterable[bytes]) -> bool:
+    """Whether somebody who has only what is in the past of `known` can go on by blocks that are kept here."""
+    return engine.genesis_hash in engine.blocks or any(name in engine.blocks for name in known)
+
+
 def after(engine: Engine, known: Iterable[bytes], limit: int) -> tuple[list[DagBlock], bool]:
     """At most `limit` blocks that somebody who has `known` lacks, parents first, and whether there are more."""
     dag = engine.dag

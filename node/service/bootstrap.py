@@ -109,7 +109,9 @@ class Bootstrap:
                 if fetch.machine.complete and await self._adopted(fetch):
                     break
                 if self._refusal is not None:
-                    raise self._refusal
+                    if not beginning.over or not self._paths.chain_db.exists():
+                        raise self._refusal
+                    return f"{self._refusal.message} {self._refusal.hint}"
                 now = loop.time()
                 alone = now if fetch.links else alone
                 found_none = now if fetch.machine.sources or not fetch.links else found_none

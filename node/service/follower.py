@@ -80,6 +80,10 @@ class Follower:
         """Told of each transaction that waits now."""
         self.final_written: Callable[[Target], None] = lambda final: None
         """Told of the newest checkpoint that the chain proves final, once that is written."""
+        self.cut_off: Callable[[], None] = lambda: None
+        """Told when no peer keeps the blocks any more that this node lacks."""
+        self.again_requested = asyncio.Event()
+        """The node is to be closed and opened again: its chain begins anew then."""
         self.stop_requested = asyncio.Event()
         self._writer = writer
         self._outbox = outbox

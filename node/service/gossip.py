@@ -20,7 +20,7 @@ from node.consensus.votes import VoteError
 from node.encoding.canonical import EncodingError
 from node.gossip.host import FRESH_SLOTS, EngineHost, Reading
 from node.ledger.types import SignedTransaction, TransactionError
-from node.mesh.protocol.effects import Close, GiveBlocks, Heard, Judge, Send, TellHistory
+from node.mesh.protocol.effects import Close, GiveBlocks, Heard, Judge, Parted, Send, TellHistory
 from node.mesh.protocol.hello import Hello
 from node.mesh.protocol.limits import MAX_SERVED
 from node.mesh.protocol.machine import Machine
@@ -44,7 +44,7 @@ class Gossip:
         node: Node,
         nonce: bytes,
         now_ms: Callable[[], int],
-        carry: Callable[[Send | Heard | Close], None],
+        carry: Callable[[Send | Heard | Close | Parted], None],
         room: Callable[[int], Awaitable[None]],
     ) -> None:
         """`room` waits until a peer's link can take another block."""
@@ -142,6 +142,8 @@ class Gossip:
                         self._work.set()
                     case GiveBlocks(peer, names):
                         self._owe(peer, names)
+                    case TellHistory(peer, locator, _) if not history.joins(self._node.engine, locator):
+                        machine.tell_parted(peer, self._now_ms())
                     case TellHistory(peer, locator, limit):
                         page, more = history.after(self._node.engine, locator, limit)
                         names = tuple(block.id for block in page)

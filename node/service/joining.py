@@ -30,6 +30,7 @@ from node.service.beginning import Beginning, keep_beginning, read_beginning
 from node.service.clock import system_clock
 from node.service.founding import write_genesis
 from node.service.peer_file import PeerFile
+from node.storage.lock import FolderLock
 
 __all__ = ["join_network", "parse_invitation"]
 
@@ -57,18 +58,19 @@ def take_invitation(paths: ProfilePaths, genesis: Genesis, invitation: Invitatio
     the chain has not begun yet: whether that was of use. Raises Refused for another network."""
     if not genesis.hash.startswith(invitation.genesis):
         raise Refused("other_network", "The invitation is to another network. Nothing was changed.")
-    file, now = PeerFile(paths.peers), system_clock()
-    book, routes = AddressBook(b"", Random()), Routes(b"", Random())
-    book.restore(file.rows)
-    for address in reversed(invitation.nodes):
-        book.add(address.there, b"", now)
-        routes.add(address, b"", now)
-    file.save(file.port, book.rows(), file.bans, (*file.routes, *routes.rows()))
-    beginning = read_beginning(paths)
-    if beginning is None or not invitation.checkpoint:
-        return False
-    keep_beginning(paths, beginning._replace(checkpoint=invitation.checkpoint))
-    return True
+    with FolderLock.acquire(paths.lock):
+        file, now = PeerFile(paths.peers), system_clock()
+        book, routes = AddressBook(b"", Random()), Routes(b"", Random())
+        book.restore(file.rows)
+        for address in reversed(invitation.nodes):
+            book.add(address.there, b"", now)
+            routes.add(address, b"", now)
+        file.save(file.port, book.rows(), file.bans, (*file.routes, *routes.rows()))
+        beginning = read_beginning(paths)
+        if beginning is None or not invitation.checkpoint:
+            return False
+        keep_beginning(paths, beginning._replace(checkpoint=invitation.checkpoint))
+        return True
 
 
 async def _fetch(invitation: Invitation) -> Genesis:

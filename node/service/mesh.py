@@ -27,7 +27,7 @@ from node.mesh.link import Link, LinkError
 from node.mesh.protocol import hello as greetings
 from node.mesh.protocol import messages
 from node.mesh.protocol.addresses import AddressBook
-from node.mesh.protocol.effects import Close, Heard, Send
+from node.mesh.protocol.effects import Close, Heard, Parted, Send
 from node.mesh.protocol.hello import CIRCUITS, GUEST, RELAY, Hello
 from node.mesh.protocol.limits import BAN_MS, LIMITS, sizes_in
 from node.mesh.protocol.messages import (
@@ -308,7 +308,7 @@ class Mesh:
 
     # -- what gossip wants ----------------------------------------------------------------------------------------
 
-    def _carry(self, effect: Send | Heard | Close) -> None:
+    def _carry(self, effect: Send | Heard | Close | Parted) -> None:
         peer = self.peers.get(effect.peer)
         if peer is None:
             return
@@ -327,6 +327,8 @@ class Mesh:
                 self.routing.hear(peer, message)
             case Heard(number, message) if not isinstance(message, AskAddresses | Addresses | Routes):
                 self.relaying.heard(number, message)
+            case Parted():
+                self._look_whether_cut_off()
             case Close(number, code, text, ban_ms):
                 if ban_ms:
                     _log.warning("%r is not let in for %d min: %s (%s)", peer.link, ban_ms // 60_000, text, code)
@@ -335,6 +337,13 @@ class Mesh:
                 self._end(number, peer, code, text)
             case _:
                 pass
+
+    def _look_whether_cut_off(self) -> None:
+        """Whether all who are further can no longer give what this node lacks."""
+        final, known = self.node.engine.view.final.number, self.gossip.machine.peers
+        ahead = [number for number, peer in self.peers.items() if peer.hello.final > final and number in known]
+        if ahead and all(known[number].parted for number in ahead):
+            self.node.cut_off()
 
     def _told_of(self, address: Address, peer: Peer) -> None:
         """Addresses of a local network are taken only from within it."""

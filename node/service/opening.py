@@ -23,6 +23,7 @@ from node.service.node import Node
 from node.service.production import Producer
 from node.service.restoring import final_height_of, open_engine, open_offences
 from node.service.retention import Keep, Retention, fit_to_bound
+from node.service.starting_over import StartingOver
 from node.service.trace import open_trace, trace
 from node.service.validator_key import load_validator_key
 from node.storage.lock import FolderLock
@@ -111,6 +112,10 @@ async def open_service(
             node.links = _mesh(paths, node, settings.mesh, clock)
             if node.links.shelf is not None:
                 stack.push_async_callback(node.links.shelf.close)
+            over = StartingOver(paths, node)
+            node.cut_off = over.begin
+            stack.callback(over.close)
+            stack.push_async_callback(_cancel, asyncio.create_task(_end_when_again(node), name="again"))
             mesh_task = asyncio.create_task(node.links.run(), name="mesh")
             mesh_task.add_done_callback(lambda task: _mourn_mesh(task, node))
             stack.push_async_callback(_cancel, mesh_task)
@@ -232,6 +237,12 @@ async def _measured(node: Node, host: str, port: int) -> Callable[[], Awaitable[
     except Refused as error:
         node.alerts.put(error.code, "warning", error.message, error.hint)
     return server.close
+
+
+async def _end_when_again(node: Node) -> None:
+    """Whoever listens to the node hears its end, and attaches or opens it again."""
+    await node.again_requested.wait()
+    node.hub.close()
 
 
 def _mourn_mesh(task: asyncio.Task[None], node: Node) -> None:

@@ -68,7 +68,8 @@ def verify_database(database: ChainReader, genesis: Genesis, counted: StateWaves
         not problems,
         "; ".join(problems) or f"{undone} newest blocks undone, each to the state its header commits to",
     )
-    engine, problems = restored(database, genesis, state.copy(), waves.copy())
+    kept = StateWaves([stored.get(bucket, SILENCE) for bucket in range(BUCKETS)], numpy=False)
+    engine, problems = restored(database, genesis, state.copy(), kept)
     try:
         blocks = database.dag()
     except (ValueError, TypeError) as error:

@@ -55,7 +55,13 @@ class Heard(NamedTuple):
     message: AskAddresses | Addresses | Routes | CircuitMessage
 
 
-Effect = Send | Judge | GiveBlocks | TellHistory | Heard | Close
+class Parted(NamedTuple):
+    """What a peer keeps begins above all that is here: it cannot give what this node lacks."""
+
+    peer: int
+
+
+Effect = Send | Judge | GiveBlocks | TellHistory | Heard | Close | Parted
 
 
 class Host(Protocol):

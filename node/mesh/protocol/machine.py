@@ -14,7 +14,7 @@ from itertools import chain, repeat
 from operator import itemgetter
 
 from node.mesh.protocol import messages
-from node.mesh.protocol.effects import Close, Effect, GiveBlocks, Heard, Host, Judge, Send, TellHistory
+from node.mesh.protocol.effects import Close, Effect, GiveBlocks, Heard, Host, Judge, Parted, Send, TellHistory
 from node.mesh.protocol.hello import Hello
 from node.mesh.protocol.limits import (
     ANNOUNCE_MS,
@@ -33,6 +33,7 @@ from node.mesh.protocol.limits import (
     SILENCE_MS,
 )
 from node.mesh.protocol.messages import (
+    BEYOND,
     BLOCK,
     KINDS,
     MAX_HISTORY,
@@ -172,7 +173,7 @@ class Machine:
             case AskHistory(locator, limit):
                 self.effects.append(TellHistory(peer.number, locator, min(limit, MAX_HISTORY)))
             case History(names, more):
-                self._learn_history(peer, names, bool(more), now_ms)
+                self._learn_history(peer, names, more, now_ms)
             case AskGenesis() | GenesisFile() | AskProof() | Proof() | AskSnapshot() | Offer() | AskPart() | Part():
                 self._fault(peer, _UNASKED, now_ms)  # a guest's link is not this machine's
             case _:
@@ -344,6 +345,11 @@ class Machine:
         if (found := self.peers.get(peer)) is not None:
             self._send(found, Absent(BLOCK, names), now_ms)
 
+    def tell_parted(self, peer: int, now_ms: int) -> None:
+        """What is kept here begins above all that a peer named in its question about history."""
+        if (found := self.peers.get(peer)) is not None:
+            self._send(found, History((), BEYOND), now_ms)
+
     def tell_history(self, peer: int, names: tuple[bytes, ...], more: bool, now_ms: int) -> None:
         """What a peer asked about."""
         if (found := self.peers.get(peer)) is not None:
@@ -374,7 +380,7 @@ class Machine:
             peer.locator = self._locator(peer)
             self._send(peer, AskHistory(peer.locator, MAX_HISTORY), now_ms)
 
-    def _learn_history(self, peer: Peer, names: tuple[bytes, ...], more: bool, now_ms: int) -> None:
+    def _learn_history(self, peer: Peer, names: tuple[bytes, ...], more: int, now_ms: int) -> None:
         if peer.asked_history_ms is None and not peer.overdue_pages:
             self._fault(peer, _UNASKED, now_ms)
             return
@@ -382,6 +388,11 @@ class Machine:
             peer.overdue_pages -= 1
         peer.asked_history_ms = None
         peer.chased = 0
+        peer.parted = more == BEYOND and not names
+        if peer.parted:
+            peer.behind = False
+            self.effects.append(Parted(peer.number))
+            return
         for name in names:
             peer.known[BLOCK].add(name)
         lacking = [name for name in names if not self._host.has(BLOCK, name)]
@@ -389,7 +400,7 @@ class Machine:
             self.requests.want(BLOCK, name, peer.number)
         # A page of what is here already leads on to the next one, but not to itself.
         peer.page = names[-PAGE_END:]
-        peer.behind = bool(lacking) or (more and self._locator(peer) != peer.locator)
+        peer.behind = bool(lacking) or (more > 0 and self._locator(peer) != peer.locator)
         self._ask(now_ms)
         self._go_on(peer, now_ms)
 

@@ -27,6 +27,7 @@ MAX_ASKED = 128
 MAX_LOCATOR = 64
 MAX_HISTORY = 500
 """Blocks named in one page of history."""
+BEYOND = 2
 MAX_ADDRESSES = 100
 MAX_ROUTES = 32
 MAX_CIRCUIT_DATA = 16 << 10
@@ -123,7 +124,7 @@ class AskHistory(NamedTuple):
 
 class History(NamedTuple):
     """Names of blocks after the first of the locator that is known, parents before children; `more` is 1 if the page
-    was too small for all."""
+    was too small for all, and `BEYOND` where what the sender keeps begins above all that the locator names."""
 
     names: tuple[bytes, ...]
     more: int

@@ -77,6 +77,8 @@ class Peer:
         """What that question said."""
         self.page: tuple[bytes, ...] = ()
         """The end of the last page of its history."""
+        self.parted = False
+        """Whether it said that what it keeps begins above all that is here."""
         self.behind = True
         """Whether this node may lack what the peer has."""
         self.untold = False

@@ -9,7 +9,7 @@ from types import TracebackType
 
 from node.ledger.genesis import Allocation, Founder, make_genesis
 from node.mesh.protocol import messages
-from node.mesh.protocol.effects import Close, Heard, Send
+from node.mesh.protocol.effects import Close, Heard, Parted, Send
 from node.profile.paths import ProfilePaths
 from node.service.clock import system_clock
 from node.service.founding import write_genesis
@@ -56,7 +56,7 @@ class Joined:
     async def _room(self, peer: int) -> None:
         await asyncio.sleep(0)
 
-    def _carry(self, effect: Send | Heard | Close) -> None:
+    def _carry(self, effect: Send | Heard | Close | Parted) -> None:
         if isinstance(effect, Close):
             self.closed.append(effect)
             self.mesh.cut(self.number, effect.peer)

@@ -1,0 +1,61 @@
+"""A node that was away for longer than its peers keep whole blocks: its chain begins anew from its own last final
+checkpoint, by the phase before the chain is opened (`node.service.bootstrap`)."""
+
+from __future__ import annotations
+
+import asyncio
+
+from node.profile.paths import ProfilePaths
+from node.service.beginning import Beginning, keep_beginning, read_beginning
+from node.service.node import Node
+
+AGAIN_S = 600.0
+"""After a try in vain the next one comes so much later."""
+
+
+class StartingOver:
+    """Made for each time the node is open; `node.cut_off` is its `begin`."""
+
+    def __init__(self, paths: ProfilePaths, node: Node) -> None:
+        self._paths = paths
+        self._node = node
+        self._tried = paths.beginning.exists()  # and nobody gave it
+        self._timer: asyncio.TimerHandle | None = None
+        self._begun = False
+
+    def begin(self) -> None:
+        """Tell the owner, and have the node opened again."""
+        if self._begun:
+            return
+        self._begun = True
+        final = self._node.engine.view.final
+        if final.height:
+            keep_beginning(self._paths, Beginning(final.hash, over=True))
+        elif read_beginning(self._paths) is None:
+            self._node.alerts.put(
+                "too_far_behind",
+                "error",
+                "Peers keep no longer the blocks that this node lacks, and it knows no final checkpoint to begin from. "
+                "What is here was kept.",
+                "Stop the node, and give it a fresh invitation: nexus mesh join URI",
+            )
+            return
+        when = f"in {AGAIN_S / 60:.0f} minutes, since nobody could give it just now" if self._tried else "now"
+        self._node.alerts.put(
+            "too_far_behind",
+            "warning",
+            f"Peers keep no longer the blocks that this node lacks: it was away for too long. It begins anew {when}: "
+            f"the state at a newer checkpoint is fetched and checked, by its own final checkpoint {final.number}. "
+            "Wallets, keys and waiting payments stay; the history before is not kept.",
+            "If its own checkpoint is too old by now, stop the node and give it a fresh invitation: "
+            "nexus mesh join URI",
+        )
+        if self._tried:
+            self._timer = asyncio.get_running_loop().call_later(AGAIN_S, self._node.again_requested.set)
+        else:
+            self._node.again_requested.set()
+
+    def close(self) -> None:
+        """The node is closed."""
+        if self._timer is not None:
+            self._timer.cancel()
