@@ -10,17 +10,13 @@ from typing import TypeVar
 from node.api.errors import NexusError
 from node.consensus.dagblocks import DagBlock
 from node.consensus.engine import Engine
-from node.consensus.finality import Checkpoint, Target
-from node.encoding.canonical import decode
+from node.consensus.finality import Target
 from node.service.restoring import base_record
 from node.service.trace import trace
 from node.storage.writer import ChainWriter
 
 PRUNE_EVERY = 64
 """Final chain blocks between two moves of the DAG's root: each looks at every block that is kept."""
-SNAPSHOT_EVERY = 15
-"""Snapshots for others are made of final checkpoints whose numbers can be divided by this, so that several nodes offer
-the same one. What is needed to go back to the newest of these is kept: some minutes of a busy network."""
 _BODIES_AT_ONCE = 400
 _BLOCKS_AT_ONCE = 200
 _PORTION, _ROUNDS = 10, 64
@@ -67,6 +63,7 @@ class Retention:
         self.over = False
         """Whether the disk's bound is passed although nothing is left that may go."""
         self._moved_at = 0
+        self._before: DagBlock | None = None  # the newest final block when this was asked last
         self._dropped: list[int] = []  # gone from memory, and from the stored DAG not yet
 
     async def finalised(self, engine: Engine, final: Target, slot: int) -> None:
@@ -81,13 +78,15 @@ class Retention:
 
     async def _prune(self, engine: Engine, final: Target, slot: int) -> None:
         database = self._writer.database
+        # By votes in the chain, and the one before the newest: so far whoever makes a snapshot can go back.
+        newest = engine.blocks[engine.view.final.checkpoint.block]
+        begin, self._before = self._before or newest, newest
         if final.height >= self._moved_at + PRUNE_EVERY or self._dropped:
-            begin = await self._snapshot_block(engine)
             self._dropped += [block.index for block in engine.prune(begin)]
             self._moved_at = final.height
             await self._traced(database.move_root, tuple(self._dropped), base_record(engine, begin))
             self._dropped.clear()
-            await self._traced(database.prune_undo, min(begin.height, final.height))
+            await self._traced(database.prune_undo, begin.height)
             await self._traced(database.prune_votes, engine.view.final.number)
             await self._traced(database.prune_proofs, slot - engine.parameters.unbonding_slots // 2)
         if self.keep.bodies_ms:
@@ -98,14 +97,6 @@ class Retention:
             await self._traced(database.prune_history, before, _BLOCKS_AT_ONCE)
         if self.keep.disk_bytes:
             await self._prune_to_bound(final.checkpoint.slot)
-
-    async def _snapshot_block(self, engine: Engine) -> DagBlock:
-        """The block of the newest checkpoint that snapshots are made of; of the oldest, as long as there is none."""
-        database = self._writer.database
-        found = await self._writer.run(database.newest_checkpoint, SNAPSHOT_EVERY)
-        found = found or await self._writer.run(database.oldest_checkpoint)
-        block = None if found is None else engine.blocks.get(Checkpoint.from_value(decode(found[2], 1_024)).block)
-        return block or engine.blocks[engine.final.checkpoint.block]
 
     async def _prune_to_bound(self, before: int) -> None:
         """Let the oldest go until the bound holds: bodies first, since the history keeps what they carried."""

@@ -55,14 +55,14 @@ class SnapshotReport:
         return 2 * (system_clock() - self.time_ms) > parameters.unbonding_slots * parameters.slot_ms
 
 
-def make_snapshot(chain_db: Path, genesis: Genesis, target: Path, every: int = 1) -> Checkpoint:
+def make_snapshot(chain_db: Path, genesis: Genesis, target: Path) -> Checkpoint:
     """Write the state at the newest final checkpoint into a new file, whether a node runs or not.
 
-    With `every`, at the newest one whose number can be divided by it. Returns the checkpoint; whoever adopts the
-    snapshot must know its hash from somewhere else. Raises Refused where nothing is final yet or the name is taken.
+    Returns the checkpoint; whoever adopts the snapshot must know its hash from somewhere else. Raises Refused where
+    nothing is final yet or the name is taken.
     """
     with reading(chain_db) as source:
-        found = source.newest_checkpoint(every)
+        found = source.newest_checkpoint()
         if found is None:
             raise Refused("nothing_final", "No checkpoint is final yet, so there is no snapshot to make.")
         _, height, encoded = found

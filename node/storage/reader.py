@@ -75,12 +75,11 @@ class ChainReader:
             ).fetchall()
             return found[0][0] if len(found) == 1 else None
 
-    def newest_checkpoint(self, divisor: int = 1) -> tuple[int, int, bytes] | None:
-        """(number, height of its block, encoded) of the newest final checkpoint whose number can be divided so."""
+    def newest_checkpoint(self) -> tuple[int, int, bytes] | None:
+        """(number, height of its block, encoded) of the newest final checkpoint."""
         with self._lock, translated(self.path):
             found: tuple[int, int, bytes] | None = self._connection.execute(
-                "SELECT number, height, checkpoint FROM checkpoints WHERE number % ? = 0 ORDER BY number DESC LIMIT 1",
-                (divisor,),
+                "SELECT number, height, checkpoint FROM checkpoints ORDER BY number DESC LIMIT 1"
             ).fetchone()
             return found
 

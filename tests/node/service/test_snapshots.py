@@ -297,11 +297,6 @@ def test_it_is_known_by_half_its_hash_and_keeps_the_way_there(made: Made, tmp_pa
         assert source.checkpoint(b"") is None, "more than one begins so"
         assert source.checkpoint(bytes(16)) is None
         number, height, _ = source.newest_checkpoint() or (0, 0, b"")
-        divided = source.newest_checkpoint(15)
-        assert divided is not None
-        assert number - 15 < divided[0] <= number
-        assert divided[0] % 15 == 0
-        assert height >= divided[1] > 0
     assert 0 < len(certificates) < number
     target = adopt_snapshot(
         tmp_path / "chain.db", made.town.genesis, made.path, made.checkpoint.hash[:16], certificates
@@ -316,15 +311,6 @@ def test_it_is_known_by_half_its_hash_and_keeps_the_way_there(made: Made, tmp_pa
     assert again == made.checkpoint
     with pytest.raises(Damaged):
         adopt_snapshot(tmp_path / "other.db", made.town.genesis, made.path, made.checkpoint.hash[:15])
-
-
-def test_several_nodes_offer_the_same(made: Made, tmp_path: Path) -> None:
-    """Made of a checkpoint below the newest final one, by going back."""
-    checkpoint = make_snapshot(made.town.paths.chain_db, made.town.genesis, tmp_path / "snapshot", 15)
-    assert checkpoint.number % 15 == 0
-    assert checkpoint.number < made.checkpoint.number
-    adopt_snapshot(tmp_path / "chain.db", made.town.genesis, tmp_path / "snapshot", checkpoint.hash)
-    assert read_engine(tmp_path / "chain.db", made.town.genesis).tip.id == checkpoint.block
 
 
 def full_bucket(made: Made) -> int:
