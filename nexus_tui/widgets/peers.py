@@ -134,7 +134,7 @@ def map_lines(mesh: MeshView, node: bytes | None, now_ms: int) -> list[str]:
         how = [
             "called this node" if peer.inbound else "called by this node",
             delay(peer.delay_ms),
-            day(peer.since_ms, now_ms),
+            f"since {day(peer.since_ms, now_ms)}",
         ]
         brings = f"brought {peer.brought:,} blocks first" if peer.brought else "brought no block first"
         light = f", most of {sanitize(peer.region, 12)}" if peer.region else ""

@@ -64,6 +64,10 @@ async def test_nodes_that_know_one_address_become_one_network(tmp_path: Path) ->
             await confirmed(node, payment.txid)
         await until(lambda: all(node.engine.final.height > 0 for node in street.nodes), LONG)
         assert (await street.nodes[0].status()).peers == 3
+        view = await street.nodes[3].mesh()
+        assert sum(peer.brought for peer in view.peers) > 0, "a node without a validator has all blocks from others"
+        assert {one.node for one in view.others} >= {peer.node for peer in view.peers}
+        assert view.bytes_in >= sum(peer.bytes_in for peer in view.peers) > 0
 
 
 async def test_links_that_come_and_go_are_told_together(tmp_path: Path) -> None:

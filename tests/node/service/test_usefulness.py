@@ -1,6 +1,11 @@
 """What links are good for, and how long fetching takes still."""
 
+from types import SimpleNamespace
+from typing import Any
+
+from node.api.records import SyncView
 from node.consensus.dagblocks import Progress
+from node.service.mesh_view import sync_view
 from node.service.tally import Tally
 from node.service.usefulness import Usefulness
 
@@ -46,3 +51,20 @@ def test_an_empty_step_counts_nothing() -> None:
     tally = Tally(lambda: 0)
     tally.count(Progress())
     assert (tally.blocks, tally.executed, tally.reorganisations, tally.undone) == (0, 0, 0, 0)
+
+
+def test_progress_is_told_while_a_peer_is_known_to_have_more() -> None:
+    tally = Tally(lambda: 0)
+    peers = {1: SimpleNamespace(hello=SimpleNamespace(score=500)), 2: SimpleNamespace(hello=SimpleNamespace(score=900))}
+    behind = {1: SimpleNamespace(behind=True), 2: SimpleNamespace(behind=False)}
+    tip = SimpleNamespace(coloured=SimpleNamespace(score=100))
+    mesh: Any = SimpleNamespace(
+        peers=peers,
+        gossip=SimpleNamespace(machine=SimpleNamespace(peers=behind, syncing=True)),
+        node=SimpleNamespace(engine=SimpleNamespace(chain=SimpleNamespace(tip=tip)), tally=tally),
+    )
+    assert sync_view(mesh) == SyncView(100, 500, None), "the other one has nothing that is not here"
+    tip.coloured.score = 500
+    assert sync_view(mesh) is None, "all that was named is here"
+    tip.coloured.score, mesh.gossip.machine.syncing = 100, False
+    assert sync_view(mesh) is None
