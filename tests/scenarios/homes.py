@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 
 import pytest
 
-from tests.scenarios.netns import ip, require_namespaces
+from tests.scenarios.netns import ip, require_command, require_namespaces
 
 STREET = "5.1.0"  # public, so that nodes take it for the internet; nothing of it leaves the namespaces
 MASQUERADE = """
@@ -28,8 +27,7 @@ table ip filter {
 def require_routers() -> None:
     """Skip, with the reason, where a router cannot be made."""
     require_namespaces()
-    if shutil.which("nft") is None:
-        pytest.skip("no `nft` command (nftables)")
+    require_command("nft", "nftables")
     probe = f"nxr{os.getpid() % 10_000}"
     ip("netns", "add", probe)
     try:

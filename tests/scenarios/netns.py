@@ -17,10 +17,15 @@ def ip(*arguments: str) -> None:
     subprocess.run(["ip", *arguments], check=True, capture_output=True, timeout=30)
 
 
+def require_command(name: str, package: str) -> None:
+    """Skip, with the reason, where a command is missing; in CI, which installs it, that is a fault."""
+    if shutil.which(name) is None:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no `{name}` command ({package})")
+
+
 def require_namespaces() -> None:
     """Skip, with the reason, where namespaces cannot be made."""
-    if shutil.which("ip") is None:
-        pytest.skip("no `ip` command (iproute2)")
+    require_command("ip", "iproute2")
     probe = f"nxp{os.getpid() % 10_000}"
     try:
         ip("netns", "add", probe)
