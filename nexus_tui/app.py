@@ -172,6 +172,11 @@ class NexusApp(GuardedApp):
         if self._notice:
             self.say(self._notice)
 
+    def on_app_focus(self) -> None:
+        """The terminal came to the front."""
+        if self.live is not None:
+            self.live.come_to_front()
+
     async def on_unmount(self) -> None:
         """Close the node in this process: whatever was accepted is on disk when this returns."""
         await self.close_node()

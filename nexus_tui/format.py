@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from node.encoding.address import Address, AddressError
 
 if TYPE_CHECKING:
-    from node.api.records import MeshView, Status, SyncView
+    from node.api.records import MeshView, SparingView, Status, SyncView
 
 HIDDEN_AMOUNT = "••••"
 
@@ -59,6 +59,19 @@ def finality(status: Status) -> str:
     """Up to which height the chain can no longer change, and how far that is behind."""
     behind = status.height - status.final_height
     return f"{status.final_height:,}, {behind:,} behind" if behind > 0 else f"{status.final_height:,}"
+
+
+def sparing_words(sparing: SparingView) -> str:
+    """How a node spares data: whether it costs, how much of the day's is used, and until when the node sleeps."""
+    words = {True: "metered", False: "not metered", None: "not known to be metered"}[sparing.metered]
+    if sparing.limit:
+        words += f"; {size(sparing.used)} of {size(sparing.limit)} used today"
+    if sparing.asleep and sparing.next_look_ms is not None:
+        moment = datetime.fromtimestamp(sparing.next_look_ms // 1000)
+        words += f"; sleeps, looks again at {moment:%H:%M}"
+    elif sparing.asleep:
+        words += "; sleeps"
+    return words
 
 
 def progress(mesh: MeshView) -> str:

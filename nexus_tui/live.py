@@ -154,6 +154,10 @@ class Live:
         self._stale.update(what)
         self._wake.set()
 
+    def come_to_front(self) -> None:
+        """Somebody looks at the app: a node that sleeps between looks makes its links."""
+        self.mark("front")
+
     def retry(self) -> None:
         """Try to open the node now."""
         self._wake.set()
@@ -215,7 +219,7 @@ class Live:
                 self._set(replace(self.view, network=await api.network()))
                 self._open_wallet()
                 self.view = replace(self.view, region=await _newest_region(api))
-            self._stale = {"status", "accounts", "history", "dag", "mesh"}
+            self._stale = {"status", "accounts", "history", "dag", "mesh", "front"}
             loop = asyncio.get_running_loop()
             listener = asyncio.create_task(self._listen(events), name="nexus-events")
             try:
@@ -266,6 +270,8 @@ class Live:
     async def _refresh(self, api: NodeApi) -> None:
         stale, self._stale = self._stale, set()
         view = self.view
+        if "front" in stale:
+            await api.wake()
         if "status" in stale:
             view = replace(view, status=await api.status())
         if "accounts" in stale:

@@ -102,18 +102,22 @@ def no_node(paths: ProfilePaths) -> NoNode:
 
 def service_settings(config: Config, serve: bool = True) -> ServiceSettings:
     """What the configuration says to a node in this process."""
+    from node.profile.modes import ARCHIVE, chosen_mode
     from node.service.opening import ServiceSettings
 
+    mode = chosen_mode(config.text("node.mode"))
+    bounded = mode != ARCHIVE  # an archive forgets nothing, whatever the bounds of others
     return ServiceSettings(
+        mode=mode,
         produce=config.flag("node.produce"),
         accept_long_gap=config.flag("node.accept_long_gap"),
         check=config.text("node.check"),
         numpy=config.flag("node.numpy"),
-        keep_bodies_hours=config.number("node.keep_bodies_hours"),
-        keep_history_days=config.number("node.keep_history_days"),
-        keep_megabytes=config.number("node.keep_megabytes"),
+        keep_bodies_hours=config.number("node.keep_bodies_hours") if bounded else 0,
+        keep_history_days=config.number("node.keep_history_days") if bounded else 0,
+        keep_megabytes=config.number("node.keep_megabytes") if bounded else 0,
         serve=serve,
-        mesh=_mesh_settings(config) if serve and config.flag("mesh.enabled") else None,
+        mesh=_mesh_settings(config, mode) if serve and config.flag("mesh.enabled") else None,
         metrics=_metrics(config) if serve else None,
     )
 
@@ -123,20 +127,28 @@ def _metrics(config: Config) -> tuple[str, int] | None:
     return (config.text("node.metrics_host").strip(), port) if port else None
 
 
-def _mesh_settings(config: Config) -> MeshSettings:
+def _mesh_settings(config: Config, mode: str) -> MeshSettings:
+    from node.profile.modes import PHONE, PHONE_INBOUND, PHONE_OUTBOUND
     from node.service.mesh_settings import MeshSettings
 
+    phone = mode == PHONE
     listen = config.text("mesh.listen").strip()
+    if listen == "auto":
+        listen = "none" if phone else "any"
     hosts = tuple(part.strip() for part in listen.split(",") if part.strip())
     if listen in ("any", "none"):
         hosts = MeshSettings().hosts if listen == "any" else ()
     return MeshSettings(
         hosts=hosts,
         port=config.number("mesh.port"),
-        outbound=config.number("mesh.outbound"),
-        inbound=config.number("mesh.inbound"),
+        outbound=min(config.number("mesh.outbound"), PHONE_OUTBOUND if phone else 64),
+        inbound=min(config.number("mesh.inbound"), PHONE_INBOUND if phone else 1_000),
         discovery=config.flag("mesh.discovery"),
-        relay=config.flag("mesh.relay"),
+        relay=config.flag("mesh.relay") and not phone,
+        phone=phone,
+        metered=config.text("mesh.metered"),
+        look_minutes=config.number("mesh.look_minutes"),
+        day_megabytes=config.number("mesh.day_megabytes"),
         proxy=config.text("mesh.proxy").strip() or None,
         interfaces=None if listen == "any" else tuple(host for host in hosts if ":" not in host) or None,
     )

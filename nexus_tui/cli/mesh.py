@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from nexus_tui.cli.session import Session
     from node.api.interface import NodeApi
-    from node.api.records import MeshView, PeerView
+    from node.api.records import MeshView, PeerView, SparingView
 
 Answer = TypeVar("Answer")
 
@@ -124,6 +124,20 @@ def connect(
     _introduce(context, place)
 
 
+def wake(context: typer.Context) -> None:
+    """Look at the network now: a node that sleeps between looks makes its links."""
+    session = session_of(context)
+
+    async def look(api: NodeApi) -> MeshView:
+        await api.wake()
+        return await api.mesh()
+
+    sparing = _ask(session, look).sparing
+    asleep = sparing is not None and sparing.asleep
+    said = "The node sleeps on: the day's data is used up." if asleep else "The node is awake."
+    session.done({"asleep": asleep}, said)
+
+
 def ban(
     context: typer.Context,
     node: NodeId,
@@ -207,7 +221,22 @@ def mesh_document(view: MeshView) -> dict[str, Any]:
         "relays": [node_text(relay) for relay in view.relays],
         "circuits": view.circuits,
         "relayed": view.relayed,
+        "sparing": sparing_document(view.sparing),
         "bans": [{"node": node_text(item.node), "until_ms": item.until_ms} for item in view.bans],
+    }
+
+
+def sparing_document(sparing: SparingView | None) -> dict[str, Any] | None:
+    """How a node spares data; None for one that need not."""
+    if sparing is None:
+        return None
+    return {
+        "metered": sparing.metered,
+        "asleep": sparing.asleep,
+        "next_look_ms": sparing.next_look_ms,
+        "used_bytes": sparing.used,
+        "limit_bytes": sparing.limit or None,
+        "state": sparing.state,
     }
 
 
@@ -236,7 +265,7 @@ def peer_document(peer: PeerView) -> dict[str, Any]:
 
 
 def _peer_lines(view: MeshView) -> list[str]:
-    from nexus_tui.format import progress, reached_at, size, span
+    from nexus_tui.format import progress, reached_at, size, span, sparing_words
     from node.encoding.node_id import node_text
 
     where = " ".join(view.hosts) or "nowhere"
@@ -249,7 +278,11 @@ def _peer_lines(view: MeshView) -> list[str]:
     if view.circuits is not None and (view.circuits or view.relayed):
         circuits = f"{view.circuits} circuit{'s' if view.circuits != 1 else ''}"
         lines.append(f"Relays     {circuits} for others, {size(view.relayed)} since the start")
+    if view.sparing is not None:
+        lines.append(f"Data       {sparing_words(view.sparing)}")
     lines += [f"Blocks     {progress(view)}", ""]
+    if not view.peers and view.sparing is not None and view.sparing.asleep:
+        return [*lines, "It makes links when you pay, or at once: nexus mesh wake"]
     if not view.peers:
         return [*lines, "No peer is linked. Invite one: nexus mesh invite; or call one: nexus mesh connect"]
     rows = (

@@ -40,6 +40,10 @@ def init(
         list[str] | None,
         typer.Option("--allocation", metavar="ADDRESS=AMOUNT[=LABEL]", help="Pay this account too; repeatable."),
     ] = None,
+    mode: Annotated[
+        str | None,
+        typer.Option("--mode", metavar="full|archive|phone", help="What kind of node; phone on Android, else full."),
+    ] = None,
     restore: Annotated[bool, typer.Option("--restore", help="Restore the wallet from recovery words.")] = False,
     word_count: WordCount = 12,
     show_words: ShowWords = False,
@@ -56,6 +60,7 @@ def init(
     from node.profile.paths import ProfileError, profile_paths
 
     session = session_of(context)
+    _check_mode(mode)
     network = _chosen(network, yes, NETWORKS)
     invitation = _invitation(invite) if network == "join" else None
     if invite is not None and invitation is None:
@@ -85,6 +90,7 @@ def init(
         report=lambda step: note(f"{step} …"),
     )
     _first_profile(session, profile)
+    _keep_mode(session, mode)
     _done(session, made, show_words, restored=restore)
 
 
@@ -96,6 +102,22 @@ def _chosen(network: str | None, yes: bool, known: tuple[str, ...]) -> str:
     if network not in known:
         raise UsageError("bad_network", f"There is no network {network[:40]!r} to choose: solo, create or join.")
     return network
+
+
+def _check_mode(mode: str | None) -> None:
+    from node.profile.modes import MODES
+
+    if mode is not None and mode not in MODES:
+        raise UsageError("bad_mode", f"There is no mode {mode[:40]!r} to choose: {', '.join(MODES)}.")
+
+
+def _keep_mode(session: Session, mode: str | None) -> None:
+    """It is a setting of this home, for all its profiles."""
+    from node.profile.config import change
+    from node.profile.paths import config_file
+
+    if mode is not None:
+        change(config_file(), session.config.known, "node.mode", mode)
 
 
 def _called(invitation: Invitation) -> str:

@@ -61,6 +61,7 @@ def document(session: Session, seen: Status, look: Look | None) -> dict[str, Any
         "profile": session.profile_name,
         "running": look is not None,
         "mode": seen.mode,
+        "kind": seen.kind if look is not None else None,
         "pid": seen.pid if look is not None else None,
         "network": {
             "name": network.name,
@@ -123,7 +124,7 @@ def _lines(session: Session, seen: Status, look: Look | None) -> list[str]:
     from nexus_tui.format import exactly_when, finality, size
 
     network = seen.network
-    node = f"{seen.mode}, process {seen.pid}" if look is not None else "not running (nexus node start)"
+    node = f"{seen.kind}, {seen.mode}, process {seen.pid}" if look is not None else "not running (nexus node start)"
     if any(alert.code == "fetching" for alert in seen.alerts):
         node = "starting"
     lines = fields(

@@ -77,6 +77,7 @@ COMMANDS: dict[tuple[str, ...], str] = {
     ("mesh", "invite"): "mesh:invite",
     ("mesh", "join"): "mesh:join",
     ("mesh", "connect"): "mesh:connect",
+    ("mesh", "wake"): "mesh:wake",
     ("mesh", "ban"): "mesh:ban",
     ("mesh", "unban"): "mesh:unban",
     ("lab", "network"): "lab:network",

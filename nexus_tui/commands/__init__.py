@@ -19,7 +19,7 @@ from nexus_tui.commands.everywhere import (
     ToggleAmounts,
     ToggleMouse,
 )
-from nexus_tui.commands.network import BanPeer, ConnectNode, Invite, ShowMap, UnbanPeer
+from nexus_tui.commands.network import BanPeer, ConnectNode, Invite, ShowMap, UnbanPeer, WakeNode
 from nexus_tui.commands.wallet import (
     AddAccount,
     AddContact,
@@ -66,6 +66,7 @@ COMMANDS: tuple[type[Command], ...] = (
     ConnectNode,
     BanPeer,
     UnbanPeer,
+    WakeNode,
     GoHome,
     GoWallet,
     GoDag,

@@ -134,3 +134,27 @@ class UnbanPeer(Command):
         banned = screen.chosen_ban() if screen is not None else None
         if banned is not None:
             unban(app, banned.node)
+
+
+class WakeNode(Command):
+    """Let a node that sleeps to spare data make its links and look at the network now."""
+
+    id = "mesh.wake"
+    title = "Look at the network now"
+    keys = "a"
+    label = "Awake"
+    order = 15
+    places = (NETWORK,)
+
+    @classmethod
+    def available(cls, app: NexusApp) -> bool:
+        """See `Command.available`."""
+        mesh = app.view.mesh
+        return _screen(app) is not None and mesh is not None and mesh.sparing is not None and mesh.sparing.asleep
+
+    @classmethod
+    async def run(cls, app: NexusApp) -> None:
+        """See `Command.run`."""
+        await app.node_api().wake()
+        if app.live is not None:
+            app.live.mark("status", "mesh")

@@ -14,7 +14,7 @@ from textual.widgets import OptionList
 from nexus_tui.bindings import bindings_for, key_of
 from nexus_tui.dialogs.confirm import Facts, Rows
 from nexus_tui.drawing.mesh_map import legend
-from nexus_tui.format import progress, short, size, volume
+from nexus_tui.format import progress, short, size, sparing_words, volume
 from nexus_tui.sanitize import sanitize, text
 from nexus_tui.screens.base import MainScreen
 from nexus_tui.traffic import Delays, Rates
@@ -27,7 +27,7 @@ from node.encoding.node_id import node_text
 
 if TYPE_CHECKING:
     from nexus_tui.live import View
-    from node.api.records import BanView, MeshView
+    from node.api.records import BanView, MeshView, SparingView
 
 TABLE_FROM = 60
 """Columns from which on peers are a table."""
@@ -204,6 +204,7 @@ class NetworkScreen(MainScreen):
             *_reached(mesh),
             ("Knows", f"{mesh.known:,} address{'es' if mesh.known != 1 else ''}"),
             ("Blocks", Content.styled(progress(mesh), "$warning") if mesh.syncing else progress(mesh)),
+            *([("Data", _sparing(mesh.sparing))] if mesh.sparing is not None else []),
             ("Traffic", f"in {volume(mesh.bytes_in)}, out {volume(mesh.bytes_out)}"),
         ]
 
@@ -219,6 +220,9 @@ class NetworkScreen(MainScreen):
             return Content("reading …")
         if view.mesh.peers:
             return Content("")
+        if view.mesh.sparing is not None and view.mesh.sparing.asleep:
+            wake = key_of("mesh.wake", self.nexus.rebound)
+            return Content(f"The node sleeps to spare data. It makes links when you pay, and when you ask it ({wake}).")
         invite, connect = (key_of(name, self.nexus.rebound) for name in ("mesh.invite", "mesh.connect"))
         return Content(
             f"No peer is linked. Invite somebody ({invite}), or connect to a node whose address or invitation you have "
@@ -267,6 +271,10 @@ class NetworkScreen(MainScreen):
             known = next((one for one in mesh.others if one.node == canvas.chosen), None)
             if known is not None:
                 self.nexus.push_screen(KnownDialog(known, self.nexus.now_ms()))
+
+
+def _sparing(sparing: SparingView) -> Content:
+    return Content.styled(sparing_words(sparing), "$warning" if sparing.asleep or sparing.state != "plenty" else "")
 
 
 def _reached(mesh: MeshView) -> Rows:

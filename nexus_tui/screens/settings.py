@@ -36,7 +36,8 @@ HINTS = {
     "profile": "Other profiles open with\nnexus --profile NAME",
     "look": "t changes the theme at once, m switches the mouse. Your own themes are TOML files in the folder “themes”.",
     "keys": 'In config.toml:\n\n[keys]\nwallet_send = "s"\n\nThe command\'s name, its dot an underscore.',
-    "node": "nexus node start\nlets a node run without the app; the app then attaches to it.",
+    "node": "nexus node start\nlets a node run without the app; the app then attaches to it.\n\n"
+    "nexus config set node.mode full|archive|phone\nchooses what kind of node it is, from its next start on.",
     "config": "nexus config set NAME VALUE\nchanges one setting and keeps your comments.",
 }
 
@@ -168,7 +169,7 @@ class SettingsScreen(MainScreen):
             rows += [
                 ("Runs", inside),
                 ("Since", exactly_when(status.started_ms)),
-                ("Mode", sanitize(status.mode, 20)),
+                ("Mode", f"{sanitize(status.kind, 20)}, {sanitize(status.mode, 20)}"),
                 ("Height", f"{status.height:,}, final {status.final_height:,}"),
                 ("Epoch", f"{status.epoch:,}"),
                 ("Waiting", f"{status.mempool_transactions:,} ({size(status.mempool_bytes)})"),

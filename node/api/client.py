@@ -203,6 +203,10 @@ class RemoteNode:
         """Keep a node out, or let it in again."""
         return cast(bool, await self._call("ban", node, seconds))
 
+    async def wake(self) -> None:
+        """Let a sleeping node make its links."""
+        await self._call("wake")
+
     async def places(self) -> tuple[Place, ...]:
         """All named places of the sum."""
         return cast("tuple[Place, ...]", await self._call("places"))

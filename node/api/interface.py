@@ -120,6 +120,10 @@ class NodeApi(Protocol):
         """Do not talk to a node for so long (0: talk to it again). Whether that changed anything."""
         ...
 
+    async def wake(self) -> None:
+        """Somebody looks: a node that sleeps between looks makes its links now. Others do nothing."""
+        ...
+
     async def places(self) -> tuple[Place, ...]:
         """All named places; their sum is the supply."""
         ...

@@ -77,6 +77,7 @@ class Status:
     database_bytes: int
     alerts: tuple[Alert, ...]
     sync: SyncView | None = None  # while blocks are fetched and a peer named more than there are here
+    kind: str = "full"  # or "archive" or "phone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -427,6 +428,20 @@ class KnownView:
 
 
 @dataclass(frozen=True, slots=True)
+class SparingView:
+    """How a node spares data. `metered` is None where nothing tells; `next_look_ms` (Unix time) is when a node that is
+    `asleep` makes links again. Of `limit` bytes a day, 0 for any number, `used` are used; `state` is "plenty", "near"
+    or "spent"."""
+
+    metered: bool | None
+    asleep: bool
+    next_look_ms: int | None
+    used: int
+    limit: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
 class MeshView:
     """This node in the mesh. `port` is where it listens, 0 for nowhere; `known` counts the addresses in its book, of
     which `others` are those known best, linked ones too. `bytes_in` and `bytes_out` are those of all links since the
@@ -453,6 +468,7 @@ class MeshView:
     relays: tuple[bytes, ...] = ()
     circuits: int | None = None
     relayed: int = 0
+    sparing: SparingView | None = None  # None for a node that need not spare
 
 
 @dataclass(frozen=True, slots=True)

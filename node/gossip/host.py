@@ -23,6 +23,7 @@ from node.mesh.protocol.effects import Judge
 from node.mesh.protocol.hello import MAX_TIPS, PROTOCOL, Hello
 from node.mesh.protocol.machine import Machine
 from node.mesh.protocol.messages import BLOCK, TRANSACTION, VOTE, WireError
+from node.mesh.protocol.peer import Known
 
 FRESH_SLOTS = 30
 """Blocks older than that were made while this node, or whoever tells of them, was away."""
@@ -110,6 +111,8 @@ class EngineHost:
         self.reading = reading
         self.judging: set[bytes] = set()
         """Names of what came and is not judged yet."""
+        self.given = Known()
+        """Transactions and votes that a peer asked for and got."""
         self._engine = engine
         self._mempool = mempool
         self._now_ms = now_ms
@@ -164,6 +167,7 @@ class EngineHost:
 
     def give(self, kind: int, name: bytes) -> bytes | None:
         """See Host."""
+        self.given.add(name)
         if kind == VOTE:
             return self._votes.get(name)
         waiting = self._waiting(name)

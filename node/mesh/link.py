@@ -107,6 +107,8 @@ class Link(asyncio.Protocol):
         self.hello = b""
         self.inbound = inbound
         self.host, self.port, self.relay = "", 0, b""
+        self.own_host = ""
+        """The address of this device that the link uses; empty where it has none, as on a circuit."""
         self.bytes_in = self.bytes_out = 0
         self.fault: LinkError | None = None
         """Why the link has ended, or is ending."""
@@ -287,6 +289,7 @@ class Link(asyncio.Protocol):
         self._transport.set_write_buffer_limits(self._limits.write_buffer)
         if not self.relay:
             self.host, self.port = (transport.get_extra_info("peername") or ("", 0))[:2]
+            self.own_host = (transport.get_extra_info("sockname") or ("",))[0]
         _tune(transport.get_extra_info("socket"), self._limits.unheard_s)
         connection: ssl.SSLObject = transport.get_extra_info("ssl_object")
         try:

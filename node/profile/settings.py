@@ -89,6 +89,13 @@ NODE = Section(
     "The node: what `nexus node run` does, and the node inside the app.",
     (
         Setting(
+            "mode",
+            "auto",
+            "full; archive, which keeps all blocks whole and the whole history; or phone, which makes few links, takes "
+            "none, and sleeps between looks where data is metered. auto is phone on Android, else full.",
+            choices=("auto", "full", "archive", "phone"),
+        ),
+        Setting(
             "log_level",
             "info",
             "How much the log says.",
@@ -158,20 +165,36 @@ MESH = Section(
         Setting("enabled", True, "Link with other nodes."),
         Setting(
             "listen",
-            "any",
+            "auto",
             "Where links are taken from outside: any (all addresses of this device), none, or addresses with commas "
-            "between them.",
+            "between them. auto is none on a phone, else any.",
             1,
             400,
         ),
         Setting("port", 7_400, "The port; if it is taken, the next free one is used and kept.", 1, 65_535),
-        Setting("outbound", 8, "So many links are made to others; 3 or 4 on a phone.", 0, 64),
-        Setting("inbound", 64, "So many are taken from others.", 0, 1_000),
+        Setting("outbound", 8, "So many links are made to others; a phone makes 4 at most.", 0, 64),
+        Setting("inbound", 64, "So many are taken from others; a phone takes 8 at most.", 0, 1_000),
         Setting(
             "relay",
             True,
             "Join nodes that cannot be called from outside with each other: their data passes here encrypted, at most "
             "32 MB a minute. A node that takes no links from outside never does.",
+        ),
+        Setting(
+            "metered",
+            "auto",
+            "Whether data costs here: yes, no, or auto, which asks the system where it tells (Termux with termux-api). "
+            "A node of mode phone then sleeps between looks.",
+            choices=("auto", "yes", "no"),
+        ),
+        Setting("look_minutes", 15, "A node that sleeps looks at the network so often.", 1, 1_440),
+        Setting(
+            "day_megabytes",
+            0,
+            "Links may carry so many megabytes a day; 0 is any number. At four fifths the node becomes sparing, at the "
+            "end it sleeps; own payments are sent even then.",
+            0,
+            1_000_000,
         ),
         Setting(
             "discovery",

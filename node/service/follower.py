@@ -139,6 +139,10 @@ class Follower:
         finally:
             await self._queries.close()
 
+    def own_waiting(self) -> list[SignedTransaction]:
+        """What was accepted from this node's owner and is in no block yet."""
+        return [item for txid in self._mine if (item := self.mempool.get(txid)) is not None]
+
     def clock_ms(self) -> int:
         """Unix time by this node's clock."""
         return self._clock()

@@ -102,6 +102,12 @@ class Gossip:
         self.machine.say(peer, message, self._now_ms())
         self._do()
 
+    @property
+    def busy(self) -> bool:
+        """Whether something is fetched, judged, or owed to a peer."""
+        machine = self.machine
+        return machine.syncing or bool(self.host.judging or self._to_judge or self._giving or len(machine.requests))
+
     async def run(self) -> None:
         """Judge, serve and keep the time until cancelled."""
         try:

@@ -21,7 +21,6 @@ from node.api.records import Event
 from node.encoding.hosts import Address, is_public, prefix_of
 from node.mesh.admission import AdmissionLimits
 from node.mesh.certificate import make_credentials
-from node.mesh.discovery import Announcer, ask, can_hear_multicast
 from node.mesh.identity import NodeKey
 from node.mesh.link import Link, LinkError
 from node.mesh.protocol import hello as greetings
@@ -45,11 +44,15 @@ from node.service.gossip import Gossip
 from node.service.guests import Guests
 from node.service.heap import give_back
 from node.service.mesh_settings import MeshSettings
+from node.service.neighbourhood import Neighbourhood
 from node.service.node import Node
 from node.service.peer_file import PeerFile
+from node.service.recovery import Recovery
 from node.service.relaying import Relaying
 from node.service.routing import Routing
 from node.service.shelf import Shelf
+from node.service.steady_clock import SteadyClock, boot_ms
+from node.service.thrift import Thrift
 from node.service.turns import Turn, Turns
 
 _log = logging.getLogger("nexus.mesh")
@@ -77,6 +80,8 @@ class Peer:
     since_ms: int
     linked_ms: int
     """The same by the clock on the wall."""
+    ahead_ms: int
+    """How far its clock was ahead of this device's, as that stands now."""
 
 
 class Mesh:
@@ -99,11 +104,14 @@ class Mesh:
         """Where it listens, 0 for nowhere."""
         self.node = node
         self._file = file
-        self.clock = clock
+        self.clock = SteadyClock(clock, boot_ms, lambda by: self.recovery.clock_set(by))
         self._random = Random(os.urandom(16))
         self.book = AddressBook(key.id, self._random)
         self.book.restore(file.rows)
-        self.bans: dict[bytes, int] = {node: until for node, until in file.bans.items() if until > clock()}
+        # A clock that is behind what was heard before was set meanwhile.
+        back = min(0, clock() - self.book.newest_ms)
+        self.book.shift(back)
+        self.bans = {node: until + back for node, until in file.bans.items() if until + back > clock()}
         self._numbers = 0
         self._dialling: set[bytes] = set()
         self._places: dict[tuple[str, int], float] = {}  # of the local network, whose node ids are not known
@@ -127,34 +135,33 @@ class Mesh:
         self.routing = Routing(self, self._random)
         self.routing.routes.restore(file.routes)
         self.relaying = Relaying(self, self.routing, self._transport, self._carry)
+        self.neighbourhood = Neighbourhood(self._found_place, self._wants_more, settings.interfaces)
+        self.thrift = Thrift(self, *file.data)
+        self.recovery = Recovery(self, file.anchors, file.familiar)
 
     # -- life -----------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Listen, look for peers and talk to them until cancelled."""
-        announcer: Announcer | None = None
         try:
             if self.settings.hosts:
                 await self._listen()
             async with asyncio.TaskGroup() as self._tasks:
                 self.start(self.gossip.run(), "mesh-gossip")
+                self.start(self.recovery.run(), "mesh-recovery")
                 self.start(self._dial_on(), "mesh-dial")
                 self.start(self._save_on(), "mesh-save")
                 self.start(self.routing.run(), "mesh-routes")
                 self.start(self.relaying.run(), "mesh-circuits")
+                self.start(self.thrift.run(), "mesh-thrift")
                 if self.settings.discovery:
-                    if self.port and can_hear_multicast():
-                        announcer = Announcer(self.port, self._found_place, self.settings.interfaces)
-                        await announcer.start()
-                    else:
-                        self.start(self._ask_on(), "mesh-ask")
+                    self.start(self.neighbourhood.run(self.port), "mesh-neighbourhood")
                 await asyncio.get_running_loop().create_future()  # until cancelled
         finally:
             self._tasks = None
             if self._telling is not None:
                 self._telling.cancel()
-            if announcer is not None:
-                await announcer.close()
+            self.recovery.anchors_now()
             for peer in self.peers.values():
                 _send(peer.link, Bye("stopping", "The node stops."))
             await self._transport.close()
@@ -167,7 +174,7 @@ class Mesh:
         else:
             self._tasks.create_task(task, name=name)
 
-    def _links_changed(self) -> None:
+    def links_changed(self) -> None:
         """Screens hear of it in a moment: links may come and go by the dozen."""
         if self._telling is None:
             self._telling = asyncio.get_running_loop().call_later(_TELL_S, self._tell_links)
@@ -235,6 +242,8 @@ class Mesh:
         return True
 
     def _check_welcome(self, link: Link) -> None:
+        if self.thrift.asleep:
+            raise WireError("sleeping", "This node sleeps between looks, to spare data.")
         if self.bans.get(link.peer, 0) > self.clock():
             raise WireError("banned", "This node does not talk to you for now.")
         number = next((number for number, peer in self.peers.items() if peer.link.peer == link.peer), None)
@@ -262,7 +271,7 @@ class Mesh:
         self._numbers += 1
         number = self._numbers
         now = self.clock()
-        self.peers[number] = Peer(link, hello, self.now_ms(), now)
+        self.peers[number] = Peer(link, hello, self.now_ms(), now, hello.clock_ms - self.node.clock_ms())
         if link.inbound and hello.port and not link.relay:
             address = Address(link.host, hello.port, link.peer)
             if self.book.add(address, link.peer, now):
@@ -272,7 +281,8 @@ class Mesh:
         self.gossip.connected(number, hello, link.inbound)
         self.relaying.linked(number, self.peers[number])
         self.routing.linked(number, self.peers[number])
-        self._links_changed()
+        self.recovery.linked(self.peers[number])
+        self.links_changed()
         if not link.inbound:
             self.gossip.say(number, AskAddresses())
         _log.info("linked with %r", link)
@@ -287,11 +297,12 @@ class Mesh:
         except LinkError as error:
             _log.info("%r ended: %s", link, error.message)
         finally:
-            self.peers.pop(number, None)
+            if self.peers.pop(number, None) is not None and not self.peers:
+                self.recovery.lost_all()
             self.gossip.disconnected(number)
             self.relaying.unlinked(number)
             self._wake.set()
-            self._links_changed()
+            self.links_changed()
 
     def _tell_others(self, address: Address) -> None:
         """Somebody new can be reached: a few peers hear of it."""
@@ -354,7 +365,14 @@ class Mesh:
         self.peers.pop(number, None)
         self.start(_close(peer.link, code, text), "mesh-close")
         self._wake.set()
-        self._links_changed()
+        self.links_changed()
+
+    def end_all(self, code: str, text: str) -> None:
+        """End all links, politely."""
+        for number, peer in list(self.peers.items()):
+            _send(peer.link, Bye(code, text))
+            self.gossip.disconnected(number)
+            self._end(number, peer, code, text)
 
     async def _room(self, number: int) -> None:
         """Wait until the peer has taken what was sent before."""
@@ -374,6 +392,8 @@ class Mesh:
                     await self._wake.wait()
 
     def _dial_what_is_due(self) -> None:
+        if self.thrift.asleep:
+            return
         now = self.clock()
         # Who is linked through a relay is still called: a direct link takes the place of a circuit.
         linked = {peer.link.peer for peer in self.peers.values() if not peer.link.relay}
@@ -413,7 +433,9 @@ class Mesh:
             link = await self._transport.connect(address.host, address.port, address.node)
         except LinkError as error:
             _log.debug("%s port %d was not reached: %s", address.host, address.port, error.message)
-            self.book.failed(address.node, self.clock())
+            self.recovery.failed(address, error.message)
+            if self.book.address_of(address.node) == address:
+                self.book.failed(address.node, self.clock())
             self.relaying.not_reached(address.node)
             return
         finally:
@@ -434,23 +456,22 @@ class Mesh:
         self.book.add(Address(host, port, link.peer), b"", self.clock())
         await self.serve(link)
 
+    def _wants_more(self) -> bool:
+        return len(self.peers) < self.settings.outbound and not self.thrift.asleep
+
     def _found_place(self, host: str, port: int) -> None:
         if len(self._places) < messages.MAX_ADDRESSES or (host, port) in self._places:
             self._places.setdefault((host, port), 0.0)
             self._wake.set()
-
-    async def _ask_on(self) -> None:
-        while True:
-            if len(self.peers) < self.settings.outbound:
-                for host, port in await ask():
-                    self._found_place(host, port)
-            await asyncio.sleep(_LOCAL_AGAIN_S)
 
     # -- what the owner says --------------------------------------------------------------------------------------
 
     def introduce(self, address: Address) -> bool:
         """The owner names a node; it is called at once."""
         self.bans.pop(address.node, None)
+        self.recovery.familiar.know(address.node)
+        self.recovery.familiar.seen(address)
+        self.thrift.wake()
         if address.relay:
             self.routing.routes.add(address, b"", self.clock())
             self.relaying.dial(address)
@@ -483,12 +504,12 @@ class Mesh:
                 self.gossip.disconnected(number)
                 self._end(number, peer, "banned", "The owner of this node wanted it so.")
         self._save()
-        self._links_changed()
+        self.links_changed()
         return changed
 
     def unban(self, node: bytes) -> bool:
         """Talk to it again; whether it was banned."""
-        self._links_changed()
+        self.links_changed()
         return self.bans.pop(node, None) is not None
 
     # -- what stays -----------------------------------------------------------------------------------------------
@@ -506,6 +527,17 @@ class Mesh:
         now = self.clock()
         self.bans = {node: until for node, until in self.bans.items() if until > now}
         self._file.save(self.port, self.book.rows(), self.bans, self.routing.routes.rows())
+        self.thrift.count()
+        allowance = self.thrift.allowance
+        self._file.save(
+            self.port,
+            self.book.rows(),
+            self.bans,
+            self.routing.routes.rows(),
+            self.recovery.anchors_now(),
+            self.recovery.familiar.rows(),
+            (allowance.day, allowance.used) if allowance.limit else (0, 0),
+        )
 
 
 def _send(link: Link, message: AnyMessage) -> bool:

@@ -97,6 +97,7 @@ def mesh_view(mesh: Mesh) -> MeshView:
         relays=tuple(route.relay for route in mesh.routing.own_routes()),
         circuits=len(circuits) if circuits.relaying else None,
         relayed=circuits.relayed,
+        sparing=mesh.thrift.view(),
     )
 
 

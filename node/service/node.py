@@ -35,6 +35,7 @@ from node.ledger import bank, pools, staking
 from node.ledger.registry import TABLES, effects_of
 from node.ledger.state import State
 from node.ledger.types import SignedTransaction, TransactionError
+from node.profile.modes import FULL
 from node.service.finality import checkpoint_views, finality_view
 from node.service.follower import Follower
 from node.service.verify import verify_file
@@ -51,6 +52,8 @@ class Node(Follower):
 
     links: Mesh | None = None
     """To other nodes."""
+    kind = FULL
+    """See `node.profile.modes`."""
 
     async def network(self) -> NetworkInfo:
         """See NodeApi."""
@@ -82,6 +85,7 @@ class Node(Follower):
             database_bytes=self._writer.database.size_bytes(),
             alerts=self.alerts.standing(),
             sync=self._sync(),
+            kind=self.kind,
         )
 
     def _sync(self) -> SyncView | None:
@@ -137,6 +141,8 @@ class Node(Follower):
         self._mine.add(transaction.txid)
         self._expired.pop(transaction.txid, None)
         await self._admitted(transaction, displaced)
+        if self.links is not None:
+            self.links.thrift.wake()
         return Submission(transaction.txid, transaction.wid, known=False)
 
     async def _is_known(self, txid: bytes) -> bool:
@@ -230,6 +236,11 @@ class Node(Follower):
         """See NodeApi."""
         mesh = self._linked()
         return mesh.ban(node, seconds * 1000) if seconds else mesh.unban(node)
+
+    async def wake(self) -> None:
+        """See NodeApi."""
+        if self.links is not None:
+            self.links.thrift.wake()
 
     def _linked(self) -> Mesh:
         if self.links is None:

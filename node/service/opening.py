@@ -16,11 +16,13 @@ from node.ledger import staking
 from node.ledger.genesis import Genesis
 from node.ledger.signatures import is_good_key, supports_ml_dsa
 from node.ledger.staking import Validator
+from node.profile.modes import FULL
 from node.profile.paths import ProfilePaths
 from node.service.clock import system_clock
 from node.service.mesh_settings import MeshSettings
 from node.service.node import Node
 from node.service.production import Producer
+from node.service.pulse import Pulse
 from node.service.restoring import final_height_of, open_engine, open_offences
 from node.service.retention import Keep, Retention, fit_to_bound
 from node.service.starting_over import StartingOver
@@ -43,6 +45,7 @@ _log = logging.getLogger("nexus.service")
 class ServiceSettings:
     """What a node may be told. `check` is the database check at start: "auto", "none", "quick" or "full"."""
 
+    mode: str = FULL  # see `node.profile.modes`
     produce: bool = True
     accept_long_gap: bool = False
     check: str = "auto"
@@ -80,7 +83,7 @@ async def open_service(
     trace("recovery begin")
     async with AsyncExitStack() as stack:
         genesis = read_genesis(paths.genesis)
-        stack.enter_context(FolderLock.acquire(paths.lock))
+        lock = stack.enter_context(FolderLock.acquire(paths.lock))
         _check_abilities(genesis)
         begun = await _begin(paths, genesis, settings, clock, tell)
         writer = await ChainWriter.open(paths.chain_db, check=settings.check)
@@ -98,7 +101,10 @@ async def open_service(
         shrunk = await fit_to_bound(writer, keep)
         retention = Retention(writer, keep, final_height_of(writer.database))
         node = Node(genesis, engine, writer, outbox, queries, retention, open_offences(engine, writer.database), clock)
+        node.kind = settings.mode
         stack.push_async_callback(node.close)
+        pulse = asyncio.create_task(Pulse(lock, node.alerts, clock).run(), name="pulse")
+        stack.push_async_callback(_cancel, pulse)
         await node.recover(steps)
         if settings.produce:
             node.producer = _producer(paths, node, engine, clock, settings)

@@ -58,6 +58,8 @@ class Producer:
         self._alerts = alerts
         self._accept_long_gap = accept_long_gap
         self._wake = asyncio.Event()
+        self.resting = False
+        """Whether no links are made for now: blocks made alone would come to the others too late."""
 
     def wake(self) -> None:
         """Something waits for a block, or the tip moved."""
@@ -183,7 +185,7 @@ class Producer:
         failure = ""
         while True:
             self._wake.clear()
-            if not self.clock_is_plausible():
+            if self.resting or not self.clock_is_plausible():
                 await self._sleep(_RETRY_S)
                 continue
             try:

@@ -204,6 +204,10 @@ class ReadOnlyNode:
         """Refused: there are no links."""
         raise _no_node("keep anybody out")
 
+    async def wake(self) -> None:
+        """Refused: nobody sleeps."""
+        raise _no_node("be woken")
+
     async def places(self) -> tuple[Place, ...]:
         """See NodeApi."""
         return await self._queries.places()

@@ -1,10 +1,13 @@
 """One node a folder: an advisory lock held by the kernel as long as the process lives.
 
-A killed process leaves its file behind but no lock, so a stale file is taken over without guessing from pids.
+A killed process leaves its file behind but no lock, so a stale file is taken over without guessing from pids. The file
+says when its process last lived, too: its time of change is set now and then (`beat`), and who ends by itself empties
+it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import time
@@ -35,9 +38,17 @@ def _try_lock(number: int, kind: int) -> bool:
 class FolderLock:
     """A held lock; release it with `release()` or by leaving the `with` block."""
 
-    def __init__(self, path: Path, number: int) -> None:
+    def __init__(self, path: Path, number: int, killed_ms: int | None) -> None:
         self.path = path
+        self.killed_ms = killed_ms
+        """When the process that had the folder before last lived, Unix time; None where it ended by itself."""
         self._number: int | None = number
+
+    def beat(self, now_ms: int) -> None:
+        """This process lives. Nothing is forced to the disk: the system writes it some time."""
+        if self._number is not None:
+            with contextlib.suppress(OSError):  # a disk that cannot be written is told by whoever must write
+                os.utime(self._number, ns=(now_ms * 1_000_000, now_ms * 1_000_000))
 
     @classmethod
     def acquire(cls, path: Path) -> FolderLock:
@@ -62,12 +73,13 @@ class FolderLock:
                         "nothing was changed.",
                         "Use the running one (commands attach to it by themselves), or stop it with `nexus node stop`.",
                     )
+                killed_ms = os.fstat(number).st_mtime_ns // 1_000_000 if _read_pid(number) else None
                 os.ftruncate(number, 0)
                 os.pwrite(number, b"%d\n" % os.getpid(), 0)
             except BaseException:
                 os.close(number)
                 raise
-        return cls(path, number)
+        return cls(path, number, killed_ms)
 
     def release(self) -> None:
         """Give the folder free; the file stays, empty (removing it would race with another start)."""

@@ -147,11 +147,30 @@ class AddressBook:
         """When somebody is due; None for an empty book."""
         return min((entry.next_ms for entry in self._entries.values()), default=None)
 
-    def anchors(self, count: int) -> list[Address]:
-        """The nodes reached last, to begin with after a restart."""
-        reached = [entry for entry in self._entries.values() if entry.reached_ms]
-        reached.sort(key=lambda entry: entry.reached_ms, reverse=True)
-        return [entry.address for entry in reached[:count]]
+    def address_of(self, node: bytes) -> Address | None:
+        """Where a node is, as far as is known."""
+        entry = self._entries.get(node)
+        return None if entry is None else entry.address
+
+    def awaken(self) -> None:
+        """The network is back, or is another: whoever was reached once is due at once, whatever failed meanwhile."""
+        for entry in self._entries.values():
+            if entry.reached_ms:
+                entry.failures = entry.next_ms = 0
+
+    def shift(self, by_ms: int) -> None:
+        """The clock was set, so much ahead: what was so long ago is so long ago still, and who is due stays due."""
+        for entry in self._entries.values():
+            entry.heard_ms = max(0, entry.heard_ms + by_ms)
+            if entry.reached_ms:
+                entry.reached_ms = max(1, entry.reached_ms + by_ms)
+            if entry.next_ms:
+                entry.next_ms = max(0, entry.next_ms + by_ms)
+
+    @property
+    def newest_ms(self) -> int:
+        """When somebody was last heard of."""
+        return max((entry.heard_ms for entry in self._entries.values()), default=0)
 
     def share(self, count: int, now_ms: int, *, local: bool) -> tuple[Address, ...]:
         """A random part of what is known to work, a quarter of it or a few, for a peer; addresses of a local network

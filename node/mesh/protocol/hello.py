@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple, cast
 
 from node.encoding import canonical
@@ -12,8 +13,9 @@ from node.mesh.protocol.messages import WireError
 PROTOCOL = 1
 MAX_TIPS = 10
 MAX_AGENT = 64
-RELAY, GUEST, CIRCUITS = 1, 2, 4
-"""Services: tells on what it hears; has no genesis yet and only wants that; makes circuits for others."""
+RELAY, GUEST, CIRCUITS, SPARING = 1, 2, 4, 8
+"""Services: tells on what it hears; has no genesis yet and only wants that; makes circuits for others; is a phone,
+whose links are kept alive rarely."""
 
 
 class Hello(NamedTuple):
@@ -76,7 +78,11 @@ def judge(mine: Hello, theirs: Hello) -> None:
         raise WireError("self", "The node reached itself.")
 
 
-def skew_ms(mine: Hello, theirs: Hello) -> int:
-    """How far the peer's clock is ahead of this one's; 0 where that is within what nobody need care about."""
-    ahead = theirs.clock_ms - mine.clock_ms
-    return ahead if abs(ahead) > CLOCK_SKEW_MS else 0
+def skew_of_most(ahead_ms: Collection[int]) -> tuple[int, int]:
+    """Where most peers' clocks are far from this one's, to the same side: how many are, and by how much the middle one
+    of them is ahead. `(0, 0)` where all is well, or the peers do not agree with each other."""
+    for side in (1, -1):
+        far = sorted(ahead for ahead in ahead_ms if ahead * side > CLOCK_SKEW_MS)
+        if 2 * len(far) > len(ahead_ms):
+            return len(far), far[len(far) // 2]
+    return 0, 0

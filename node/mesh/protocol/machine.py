@@ -15,7 +15,7 @@ from operator import itemgetter
 
 from node.mesh.protocol import messages
 from node.mesh.protocol.effects import Close, Effect, GiveBlocks, Heard, Host, Judge, Parted, Send, TellHistory
-from node.mesh.protocol.hello import Hello
+from node.mesh.protocol.hello import SPARING, Hello
 from node.mesh.protocol.limits import (
     ANNOUNCE_MS,
     BAN_MS,
@@ -31,6 +31,8 @@ from node.mesh.protocol.limits import (
     PING_MS,
     REQUEST_MS,
     SILENCE_MS,
+    SPARED_PING_MS,
+    SPARED_SILENCE_MS,
 )
 from node.mesh.protocol.messages import (
     BEYOND,
@@ -74,6 +76,11 @@ class Machine:
 
     def __init__(self, host: Host) -> None:
         self._host = host
+        self.wanted = frozenset(KINDS)
+        """Kinds of things that are asked for. A node whose data is nearly used up asks for less; it still gives what it
+        has itself."""
+        self.sparing = False
+        """Whether links are kept alive rarely; peers that said so of themselves are spared anyhow."""
         self.peers: dict[int, Peer] = {}
         self.requests = Requests()
         self.effects: list[Effect] = []
@@ -183,6 +190,10 @@ class Machine:
 
     def _heard_of(self, peer: Peer, kind: int, things: Iterable[tuple[bytes, int]], now_ms: int) -> None:
         known, announce, has, is_wanted = peer.known[kind], peer.announce[kind], self._host.has, False
+        if kind not in self.wanted:
+            for name, _ in things:
+                known.add(name)
+            return
         for name, worth in things:
             known.add(name)
             announce.pop(name, None)
@@ -372,7 +383,7 @@ class Machine:
 
     def _go_on(self, peer: Peer, now_ms: int) -> None:
         """Ask what comes next, once all that was named before is here and judged."""
-        if not peer.behind or peer.asked_history_ms is not None or peer.judging:
+        if not peer.behind or peer.asked_history_ms is not None or peer.judging or BLOCK not in self.wanted:
             return
         if self.requests.under_way(peer.number, BLOCK) == 0:
             peer.asked_history_ms = now_ms
@@ -439,21 +450,27 @@ class Machine:
 
     def _look_after(self, peer: Peer, now_ms: int) -> None:
         silent = now_ms - peer.heard_ms
-        if silent >= SILENCE_MS:
+        spared = self._spares(peer)
+        if silent >= (SPARED_SILENCE_MS if spared else SILENCE_MS):
             self._close(peer, "silent", "It was not heard for too long.", 0)
             return
         if peer.asked_history_ms is not None and now_ms - peer.asked_history_ms >= HISTORY_MS:
             peer.asked_history_ms = None
             peer.overdue_pages += 1
             self._late(peer, None, now_ms)
-        if silent >= PING_MS and peer.pinged_ms is None:
+        if silent >= (SPARED_PING_MS if spared else PING_MS) and peer.pinged_ms is None:
             peer.pinged_ms = now_ms
             peer.token += 1
             self._send(peer, Ping(peer.token), now_ms)
         self._go_on(peer, now_ms)
 
+    def _spares(self, peer: Peer) -> bool:
+        """Whether a link is kept alive rarely: each ping wakes a phone's radio."""
+        return self.sparing or bool(peer.hello.services & SPARING)
+
     def _due_of(self, peer: Peer) -> int:
-        due = peer.heard_ms + (PING_MS if peer.pinged_ms is None else SILENCE_MS)
+        ping, silence = (SPARED_PING_MS, SPARED_SILENCE_MS) if self._spares(peer) else (PING_MS, SILENCE_MS)
+        due = peer.heard_ms + (ping if peer.pinged_ms is None else silence)
         if peer.asked_history_ms is not None:
             return min(due, peer.asked_history_ms + HISTORY_MS)
         return due

@@ -136,6 +136,14 @@ class Routes:
         record.decay(now_ms)
         return (record.good + _UNIT) * 10 // (record.tried + 2 * _UNIT)
 
+    def shift(self, by_ms: int) -> None:
+        """The clock was set, so much ahead: what was so long ago is so long ago still."""
+        for route in self._routes.values():
+            route.heard_ms += by_ms
+            route.next_ms += by_ms
+        for record in self._records.values():
+            record.at_ms += by_ms
+
     # -- how relays do --------------------------------------------------------------------------------------------
 
     def came_up(self, node: bytes, relay: bytes, delay_ms: int, now_ms: int) -> None:

@@ -141,6 +141,7 @@ class FakeNode:
         self.growing: Dag | None = Dag(60)
         self.links: MeshView | None = None
         self.mesh_reads = 0
+        self.woken = 0
         self.introduced: list[str] = []
         self.banned: list[tuple[bytes, int]] = []
 
@@ -271,6 +272,9 @@ class FakeNode:
             raise Refused("bad_invitation", "This is no node's address.", "Write NODE@HOST:PORT.")
         self.introduced.append(place)
         return bytes([0x42]) * 32
+
+    async def wake(self) -> None:
+        self.woken += 1
 
     async def ban(self, node: bytes, seconds: int) -> bool:
         assert self.links is not None

@@ -103,6 +103,7 @@ class FakeNode:
         self.most_running = 0
         self.gate: asyncio.Event | None = None
         self.page = 3
+        self.woken = 0
         self.raw = b"raw"
 
     async def network(self) -> NetworkInfo:
@@ -200,6 +201,9 @@ class FakeNode:
     async def ban(self, node: bytes, seconds: int) -> bool:
         self.calls.append(("ban", node, seconds))
         return seconds > 0
+
+    async def wake(self) -> None:
+        self.woken += 1
 
     async def places(self) -> tuple[Place, ...]:
         return (Place("accounts", "accounts", 1), Place("TREASURY", "reserve", 2))

@@ -186,9 +186,31 @@ def test_local_addresses_are_told_to_neighbours_alone() -> None:
     assert made.share(10, NOW, local=True) == (address(1, "192.168.1.5"),)
 
 
-def test_anchors_are_the_last_reached() -> None:
-    made = book(10, reached=1)
-    assert made.anchors(2) == [address(0), address(1)]
+def test_whoever_was_reached_is_due_at_once_when_the_network_is_back() -> None:
+    made = book(2, reached=1)
+    made.add(address(9), node(7), NOW)
+    for _ in range(5):
+        for number in (0, 1, 9):
+            made.failed(node(number), NOW + DAY)
+    assert made.candidate(NOW + DAY, (), ()) is None
+    made.awaken()
+    found = {made.candidate(NOW + DAY, (), ()) for _ in range(40)}
+    assert found == {address(0), address(1)}
+
+
+@pytest.mark.parametrize("by", [-30 * DAY, 400 * DAY])
+def test_a_clock_that_is_set_makes_nobody_older_or_due(by: int) -> None:
+    made, twin = book(5, reached=1), book(5, reached=1)
+    for each in (made, twin):
+        each.failed(node(3), NOW)
+        each.add(address(9), node(7), NOW)
+    made.shift(by)
+    assert made.newest_ms == twin.newest_ms + by
+    after = FIRST_WAIT_MS
+    for wait in (0, after - 1, after):
+        draw = {made.candidate(NOW + by + wait, (), ()) for _ in range(200)}
+        assert draw == {twin.candidate(NOW + wait, (), ()) for _ in range(200)}
+    assert len(made.share(10, NOW + by, local=True)) == len(twin.share(10, NOW, local=True)) == 5
 
 
 def test_a_book_is_taken_up_again() -> None:

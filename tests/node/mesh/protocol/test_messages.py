@@ -188,10 +188,21 @@ def test_only_nodes_of_one_network_and_other_than_oneself_talk() -> None:
         assert caught.value.code == code
 
 
-def test_only_a_clock_that_is_far_off_is_told() -> None:
-    mine = hello_of()
-    assert hello.skew_ms(mine, hello_of(clock_ms=mine.clock_ms + limits.CLOCK_SKEW_MS)) == 0
-    assert hello.skew_ms(mine, hello_of(clock_ms=mine.clock_ms - 3_600_000)) == -3_600_000
+@pytest.mark.parametrize(
+    ("ahead_minutes", "count", "middle"),
+    [
+        ([], 0, 0),
+        ([1], 0, 0),
+        ([5], 1, 5),
+        ([0, 60], 0, 0),
+        ([0, 60, 62, 61], 3, 61),
+        ([-60, -62, 1], 2, -60),
+        ([-60, 60, 0], 0, 0),
+        ([-60, -60, 60, 60], 0, 0),
+    ],
+)
+def test_only_a_clock_that_is_far_from_those_of_most_is_told(ahead_minutes: list[int], count: int, middle: int) -> None:
+    assert hello.skew_of_most([minutes * 60_000 for minutes in ahead_minutes]) == (count, middle * 60_000)
 
 
 @given(
