@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable
 
 from node.api.errors import Refused
@@ -49,7 +50,7 @@ class MetricsServer:
         except (OSError, UnicodeError) as error:
             raise Refused(
                 "metrics_port",
-                f"Measurements cannot be given on {host}, port {port}: {getattr(error, 'strerror', None) or error}. "
+                f"Measurements cannot be given on {ascii(host)[1:-1]}, port {port}: {_reason(error)}. "
                 "The node runs all the same.",
                 "Choose another port (nexus config set node.metrics_port PORT; 0 is off), and start the node again.",
             ) from error
@@ -124,3 +125,11 @@ class MetricsServer:
             _log.error("a fault in the measurements", exc_info=fault)
             return 500, b"A fault inside the node; its log has details.\n"
         return 200, work.result().encode()
+
+
+def _reason(error: OSError | UnicodeError) -> str:
+    """asyncio says the address once more."""
+    number = getattr(error, "errno", None) or 0
+    if number > 0:
+        return os.strerror(number)
+    return "that is no address" if isinstance(error, UnicodeError) else str(error.strerror or error)
