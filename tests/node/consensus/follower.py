@@ -83,5 +83,6 @@ def colours(engine: Engine, block: DagBlock) -> tuple[object, ...]:
         [names[index] for index in coloured.reds],
         coloured.score,
         coloured.work,
+        block.known_view.digest,
         encode_view(block.known_view),
     )
