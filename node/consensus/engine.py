@@ -187,18 +187,25 @@ class Engine:
         return [*self._known.doubles, *self.ballots.evidence, *self._known.wrong_headers.values()]
 
     def certificate(self, block: DagBlock) -> Certificate | None:
-        """Why the newest checkpoint is final that this block's view made final; None where it made none, and where the
-        chain began later than the links do."""
+        """Why the newest checkpoint is final that this block's view made final; None where it made none.
+
+        And where this cannot be shown: the chain began later than the links do, or who gave its beginning put other
+        signatures to votes (no hash of a view covers them). Another certificate follows soon.
+        """
         view = block.known_view
         if not view.finals:
             return None
         links = cast("tuple[Link, Link]", view.certificate)
-        ends = {end.block for link in links for end in (link.source, link.target)} - {self.genesis_hash}
-        targets = [view.known.get(end.hash) for end in (links[1].source, links[1].target)]
-        if not all(end in self.blocks for end in ends) or None in targets:
+        known = {**self.ballots.targets, **view.known}
+        if not all(end.hash in known for link in links for end in (link.source, link.target)):
             return None
-        tables = {table.hash: table for target in targets if target for table in (target.table, target.next_table)}
-        return Certificate(links, tuple(self.header_of(end) for end in sorted(ends)), tuple(tables.values()))
+        pairs = [(link, known[link.source.hash], known[link.target.hash]) for link in links]
+        if not all(self.views.is_good(vote, source, target) for link, source, target in pairs for vote in link.votes):
+            return None
+        headers = {end.checkpoint.block: end.header for _, *ends in pairs for end in ends}
+        headers.pop(self.genesis_hash, None)
+        tables = {table.hash: table for end in pairs[1][1:] for table in (end.table, end.next_table)}
+        return Certificate(links, tuple(header for _, header in sorted(headers.items())), tuple(tables.values()))
 
     def table_of(self, block: DagBlock) -> TableOf:
         """For evidence in `block`: the table for children, in a slot, of a recent block of its chain."""

@@ -14,9 +14,10 @@ from node.consensus.adopting import proven
 from node.consensus.blocks import BlockError
 from node.consensus.dagblocks import DagBlock
 from node.consensus.engine import Engine
-from node.consensus.finality import Checkpoint
+from node.consensus.finality import Checkpoint, Link
 from node.consensus.ghostdag import Coloured
 from node.consensus.restore import Kept, KeptBlock, encode_base, encode_coloured, restore
+from node.consensus.view import View
 from node.consensus.votes import Vote
 from node.ledger.state import State, waves_of
 from node.ledger.types import TransactionError
@@ -31,12 +32,18 @@ def past_of(engine: Engine, top: DagBlock) -> list[DagBlock]:
     return [block for block in engine.by_index.values() if engine.dag.is_ancestor(block.index, top.index)]
 
 
-def giver(node: Node, change: Change = lambda block: block.coloured) -> tuple[Engine, Checkpoint]:
+def giver(
+    node: Node, change: Change = lambda block: block.coloured, falsify: Callable[[View], object] = lambda view: None
+) -> tuple[Engine, Checkpoint]:
     """What somebody begins with who takes the node's newest final checkpoint; `change` falsifies colours, None leaves
-    the block out."""
+    the block out, and `falsify` changes the view at the base."""
     engine, final = node.engine, node.engine.final
     top = engine.blocks[final.checkpoint.block]
     _, base = engine.pruning_points(top)
+    true = base.known_view
+    base.view = true.copy()
+    falsify(base.view)
+    base_view, base.view = encode_base(engine, base), true
     state = State({name: dict(rows) for name, rows in engine.state.tables.items()})
     for height in range(engine.tip.height, final.height, -1):
         state.restore(node.undo[height])
@@ -51,7 +58,7 @@ def giver(node: Node, change: Change = lambda block: block.coloured) -> tuple[En
     kept = Kept(
         blocks=blocks,
         base=base.index,
-        base_view=encode_base(engine, base),
+        base_view=base_view,
         tip=top.id,
         undo={},
         active_sets={name: active for name, active in engine.active_sets.items() if name in engine.blocks},
@@ -151,6 +158,38 @@ def test_a_block_that_was_left_out_is_missed(seed: int) -> None:
             proven(begun, checkpoint)
         tried += 1
     assert tried
+
+
+def test_false_signatures_of_old_votes_get_into_no_certificate() -> None:
+    """They are part of no hash; but whoever passed them on would be taken for a liar by those whom he gives them."""
+
+    def unsign(view: View) -> None:
+        view.links = {
+            link: {voter: vote._replace(signature=bytes(64)) for voter, vote in votes.items()}
+            for link, votes in view.links.items()
+        }
+        view.proofs = {name: unsigned(link) for name, link in view.proofs.items()}
+        view.certificate = tuple(map(unsigned, view.certificate))
+
+    def unsigned(link: Link) -> Link:
+        return link._replace(votes=tuple(vote._replace(signature=bytes(64)) for vote in link.votes))
+
+    node = Node(True, False)
+    for slot, item in life(1):
+        node.hear(slot, item)
+        if node.engine.final.number > 8:
+            break
+    engine, checkpoint = giver(node, falsify=unsign)
+    proven(engine, checkpoint)
+    hear_rest(engine, life(1))
+    assert engine.view.digest == lived(1)[0].engine.view.digest
+    chain = [block for block in engine.selected(engine.chain.tip) if block.view is not None]
+    found = [engine.certificate(block) for block in chain]
+    made = [certificate for certificate in found if certificate]
+    assert len(made) > 5
+    assert len(made) < sum(bool(block.known_view.finals) for block in chain), "the first could not be shown"
+    nothing = bytes(64)
+    assert all(vote.signature != nothing for item in made for link in item.links for vote in link.votes)
 
 
 def test_how_a_vote_was_signed_is_no_part_of_a_view() -> None:
