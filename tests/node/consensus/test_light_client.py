@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
@@ -19,6 +20,7 @@ from node.consensus.lightclient import (
     walk_certificates,
 )
 from node.consensus.tables import Table
+from node.consensus.votes import Vote
 from node.ledger.parameters import Parameters
 from tests.node.world import NXT, Network, Payer, key, small_genesis, stranger
 
@@ -209,3 +211,77 @@ def test_more_votes_than_validators_are_not_looked_at() -> None:
     with pytest.raises(WalkError) as refused:
         follow([first._replace(links=(link, first.links[1]))])
     assert refused.value.code == "vote"
+
+
+def foreign() -> Table:
+    """Another table of the same validators: with it they would stand in other regions."""
+    true = kept()[0].tables[0]
+    return Table(bytes(32), true.validators)
+
+
+def with_target(certificate: Certificate, **changed: bytes) -> Certificate:
+    """The checkpoint between its links is another one; nobody voted for that."""
+    first, second = certificate.links
+    target = first.target._replace(**changed)  # type: ignore[arg-type]
+    return certificate._replace(links=(first._replace(target=target), second._replace(source=target)))
+
+
+def few(certificate: Certificate, at: int, **changed: object) -> Certificate:
+    links = list(certificate.links)
+    links[at] = links[at]._replace(votes=links[at].votes[:3], **changed)  # type: ignore[arg-type]
+    return certificate._replace(links=(links[0], links[1]))
+
+
+@pytest.mark.parametrize(
+    ("code", "change"),
+    [
+        ("tables", lambda one: one._replace(tables=())),
+        ("tables", lambda one: one._replace(tables=(foreign(), foreign()))),
+        ("tables", lambda one: with_target(one, table=foreign().hash)._replace(tables=(*one.tables, foreign()))),
+        ("vote", lambda one: with_target(one, next_table=foreign().hash)._replace(tables=(*one.tables, foreign()))),
+        ("vote", lambda one: with_target(one, view=bytes(32))),
+        ("headers", lambda one: one._replace(headers=one.headers[:1])),
+        ("signature", lambda one: one._replace(links=tuple(link._replace(votes=forged(link)) for link in one.links))),
+        ("quorum", lambda one: few(one, 0)),
+        ("quorum", lambda one: few(one, 0, stake_alone=True)),
+        ("silence", lambda one: few(one, 0, absent=tuple(vote.voter for vote in one.links[0].votes[3:]))),
+    ],
+)
+def test_a_hostile_certificate_leads_nowhere(code: str, change: Callable[[Certificate], Certificate]) -> None:
+    """Refused for what it is; and the walk keeps what was final before it."""
+    certificates = kept()
+    here = follow(certificates[:2])
+    with pytest.raises(WalkError) as refused:
+        follow([change(certificates[2])], here)
+    assert refused.value.code == code
+    certificates[2] = change(certificates[2])
+    assert follow(certificates[:3]) == here
+
+
+@pytest.mark.parametrize("absent", [False, True])
+def test_without_votes_for_its_successor_nothing_is_final(absent: bool) -> None:
+    """The second link too needs its quorum, with nobody left out."""
+    certificates = kept()
+    here = follow(certificates[:2])
+    left_out = tuple(vote.voter for vote in certificates[2].links[1].votes[3:]) if absent else ()
+    with pytest.raises(WalkError) as refused:
+        follow([few(certificates[2], 1, stake_alone=True, absent=left_out)], here)
+    assert refused.value.code == ("silence" if absent else "quorum")
+
+
+def test_a_link_from_under_tables_that_are_not_trusted_is_refused() -> None:
+    """Its target's table is trusted, its source lies one rotation below: whoever left since may have signed it."""
+    certificates = kept()
+    later = certificates[2]
+    begin = start(later.checkpoint.hash, later.checkpoint, history()[2])
+    every = [link for link in history()[1] if link.target.number > later.checkpoint.number]
+    source = certificates[0].checkpoint
+    assert source.table not in (later.checkpoint.table, later.checkpoint.next_table)
+    with pytest.raises(WalkError) as refused:
+        walk(GENESIS.hash, PARAMETERS, begin, [every[0]._replace(source=source)], history()[2], history()[3])
+    assert refused.value.code == "tables"
+
+
+def forged(link: Link) -> tuple[Vote, ...]:
+    """Its votes, each signed by the next one's signature."""
+    return tuple(vote._replace(signature=link.votes[at - 1].signature) for at, vote in enumerate(link.votes))
