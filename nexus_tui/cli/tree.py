@@ -78,6 +78,7 @@ COMMANDS: dict[tuple[str, ...], str] = {
     ("mesh", "join"): "mesh:join",
     ("mesh", "connect"): "mesh:connect",
     ("mesh", "wake"): "mesh:wake",
+    ("mesh", "doctor"): "mesh_doctor:doctor",
     ("mesh", "ban"): "mesh:ban",
     ("mesh", "unban"): "mesh:unban",
     ("lab", "network"): "lab:network",

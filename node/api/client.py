@@ -44,6 +44,7 @@ from node.api.records import (
     Event,
     EvidenceView,
     FinalityView,
+    FindingView,
     HistoryPage,
     InvitationView,
     MeshView,
@@ -202,6 +203,10 @@ class RemoteNode:
     async def ban(self, node: bytes, seconds: int) -> bool:
         """Keep a node out, or let it in again."""
         return cast(bool, await self._call("ban", node, seconds))
+
+    async def diagnose(self) -> tuple[FindingView, ...]:
+        """What is well with the node's links, and what is not."""
+        return cast(tuple[FindingView, ...], await self._call("diagnose"))
 
     async def wake(self) -> None:
         """Let a sleeping node make its links."""

@@ -20,6 +20,7 @@ from node.api.records import (
     Event,
     EvidenceView,
     FinalityView,
+    FindingView,
     HistoryPage,
     InvitationView,
     MeshView,
@@ -118,6 +119,10 @@ class NodeApi(Protocol):
 
     async def ban(self, node: bytes, seconds: int) -> bool:
         """Do not talk to a node for so long (0: talk to it again). Whether that changed anything."""
+        ...
+
+    async def diagnose(self) -> tuple[FindingView, ...]:
+        """What is well and what is not with the node's links. Raises as `mesh` does."""
         ...
 
     async def wake(self) -> None:

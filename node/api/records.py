@@ -472,6 +472,17 @@ class MeshView:
 
 
 @dataclass(frozen=True, slots=True)
+class FindingView:
+    """One thing that was looked at. `state` is "ok", "note" (works, could be better) or "problem"; `advice` says what
+    to do, "" where there is nothing."""
+
+    name: str
+    state: str
+    detail: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
 class InvitationView:
     """An invitation as text, with everything, and in the short form for a QR code."""
 

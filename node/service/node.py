@@ -20,6 +20,7 @@ from node.api.records import (
     Event,
     EvidenceView,
     FinalityView,
+    FindingView,
     HistoryPage,
     InvitationView,
     MeshView,
@@ -236,6 +237,12 @@ class Node(Follower):
         """See NodeApi."""
         mesh = self._linked()
         return mesh.ban(node, seconds * 1000) if seconds else mesh.unban(node)
+
+    async def diagnose(self) -> tuple[FindingView, ...]:
+        """See NodeApi."""
+        from node.service.mesh_doctor import examine
+
+        return await examine(self._linked())
 
     async def wake(self) -> None:
         """See NodeApi."""

@@ -25,6 +25,7 @@ from node.api.records import (
     Event,
     EvidenceView,
     FinalityView,
+    FindingView,
     HistoryPage,
     InvitationView,
     MeshView,
@@ -203,6 +204,10 @@ class ReadOnlyNode:
     async def ban(self, node: bytes, seconds: int) -> bool:
         """Refused: there are no links."""
         raise _no_node("keep anybody out")
+
+    async def diagnose(self) -> tuple[FindingView, ...]:
+        """Refused: files have no links."""
+        raise _no_node("tell of its links")
 
     async def wake(self) -> None:
         """Refused: nobody sleeps."""

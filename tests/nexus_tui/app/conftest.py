@@ -29,6 +29,7 @@ from node.api.records import (
     Event,
     EvidenceView,
     FinalityView,
+    FindingView,
     HistoryPage,
     InvitationView,
     KnownView,
@@ -272,6 +273,9 @@ class FakeNode:
             raise Refused("bad_invitation", "This is no node's address.", "Write NODE@HOST:PORT.")
         self.introduced.append(place)
         return bytes([0x42]) * 32
+
+    async def diagnose(self) -> tuple[FindingView, ...]:
+        return (FindingView("clock", "ok", "agrees", ""),)
 
     async def wake(self) -> None:
         self.woken += 1

@@ -25,7 +25,8 @@ EVERY_COMMAND = [
     *("wallet account add", "wallet account label", "contact add", "contact list", "contact remove"),
     *("config get", "config set", "config path"),
     *("dag show", "dag block", "dag tips", "dag finality", "dag export", "lab network", "lab clause"),
-    *("mesh peers", "mesh map", "mesh invite", "mesh join", "mesh connect", "mesh wake", "mesh ban", "mesh unban"),
+    *("mesh peers", "mesh map", "mesh invite", "mesh join", "mesh connect", "mesh ban", "mesh unban"),
+    *("mesh wake", "mesh doctor"),
     *("dag evidence list", "dag evidence send", "node snapshot make", "node snapshot check", "node snapshot adopt"),
 ]
 

@@ -24,6 +24,7 @@ from node.api.records import (
     Event,
     EvidenceView,
     FinalityView,
+    FindingView,
     HistoryPage,
     InvitationView,
     KnownView,
@@ -201,6 +202,9 @@ class FakeNode:
     async def ban(self, node: bytes, seconds: int) -> bool:
         self.calls.append(("ban", node, seconds))
         return seconds > 0
+
+    async def diagnose(self) -> tuple[FindingView, ...]:
+        return (FindingView("clock", "ok", "agrees", ""),)
 
     async def wake(self) -> None:
         self.woken += 1
