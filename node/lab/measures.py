@@ -25,7 +25,7 @@ class Measures:
     refused_payments: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)  # blocks, by the rule they broke, at honest nodes
     made: dict[bytes, int] = field(default_factory=dict)  # honest block id → when it was made
-    ways: Counter[int] = field(default_factory=Counter)  # ms from making until a node took it → how often
+    ways: Counter[int] = field(default_factory=Counter)  # ms from making until an honest node took it → how often
     judged: Counter[int] = field(default_factory=Counter)  # things that were asked for and came, by kind
     closed: Counter[str] = field(default_factory=Counter)  # links that a node ended, by why
     banned: Counter[bool] = field(default_factory=Counter)  # by honest nodes: whether they were honest → how often

@@ -254,7 +254,7 @@ class Network:
     def reached(self, node: Node, block: bytes) -> None:
         """A node took a block."""
         made = self.measures.made.get(block)
-        if made is not None:
+        if made is not None and self.is_honest(node):
             self.measures.ways[self.agenda.now - made] += 1
         for back in self.measures.returns:
             if back.node == node.index and back.took_ms < 0 and not back.learn(block):

@@ -187,21 +187,34 @@ class Requests:
         )
 
     def _take(self, peer: int, kind: int, now_ms: int, batches: dict[int, list[bytes]]) -> bool:
-        """Ask a peer for the next thing of its queue; False where there is none, or it owes enough already."""
+        """Ask a peer for the next thing of its queue, or another that gave less in vain; False where there is nothing
+        to ask for, or it owes enough already."""
         source = self._sources[peer]
-        queue, under_way = source.queue[kind], source.under_way[kind]
+        queue = source.queue[kind]
         while queue and source.room(kind):
             name = queue.pop()
             wish = self._wishes[kind, name]
-            if wish.asked is None:
-                wish.asked, wish.asked_ms = peer, now_ms
-                self.due_ms = min(self.due_ms, now_ms + REQUEST_MS)
-                under_way[name] = None
-                batches.setdefault(peer, []).append(name)
-                return True
+            if wish.asked is not None:
+                continue
+            asked = self._best(kind, wish) if source.slow[kind] else peer
+            best = self._sources[asked]
+            if not best.room(kind):
+                best.queue[kind].add(name, wish.sources[asked])
+                self._lined[kind][asked] = None
+                continue
+            best.queue[kind].remove(name)
+            wish.asked, wish.asked_ms = asked, now_ms
+            self.due_ms = min(self.due_ms, now_ms + REQUEST_MS)
+            best.under_way[kind][name] = None
+            batches.setdefault(asked, []).append(name)
+            return True
         if not queue:
             del self._lined[kind][peer]
         return False
+
+    def _best(self, kind: int, wish: _Wish) -> int:
+        """The source of a thing that gave least in vain."""
+        return min(wish.sources, key=lambda peer: self._sources[peer].slow[kind])
 
     def _pass_over(self, kind: int, name: bytes, peer: int) -> None:
         """A source does not serve: it is struck from the wish, and the others stand in line again."""
@@ -213,6 +226,7 @@ class Requests:
         if wish.asked == peer:
             self._sources[peer].under_way[kind].pop(name, None)
             wish.asked = None
+        if wish.asked is None:
             for other, worth in wish.sources.items():
                 self._sources[other].queue[kind].add(name, worth)
                 self._lined[kind][other] = None

@@ -255,6 +255,21 @@ def test_who_announced_and_did_not_give_is_not_waited_for_again() -> None:
     assert alone.say(2, Inventory(TRANSACTION, (name,))) == []
 
 
+def test_of_several_the_one_that_gave_least_in_vain_is_asked() -> None:
+    alone = Alone(peers=4)
+    for peer in (1, 2, 3):
+        alone.say(peer, Inventory(TRANSACTION, ids(1, peer)))
+    alone.wait(PATIENCE * REQUEST_MS)
+    (name,) = ids(1, 50)
+    for peer in (1, 2, 3):
+        alone.say(peer, Inventory(TRANSACTION, (name,)))
+    assert alone.say(4, Inventory(TRANSACTION, (name,))) == [Send(4, Get(TRANSACTION, (name,)))], "and not 2 or 3"
+    alone.machine.disconnected(4, alone.now)
+    (again,) = alone.effects()
+    assert isinstance(again, Send)
+    assert again.peer in (2, 3), "who failed before is asked where there is nobody else"
+
+
 def test_a_late_answer_is_taken_while_the_thing_is_wanted() -> None:
     alone = Alone(peers=2)
     (name,) = ids(1)
