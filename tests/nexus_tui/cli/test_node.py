@@ -241,7 +241,7 @@ def test_a_clock_that_is_wrong_is_told(nexus: Run, solo: Path, savings: str, mon
     nexus("wallet", "send", savings, "1", "--yes")
     year = 365 * 86_400_000
     now = time.time_ns() // 1_000_000
-    monkeypatch.setattr("node.service.opening.open_service.__wrapped__.__defaults__", (None, lambda: now - year))
+    monkeypatch.setattr("node.service.opening.open_service.__wrapped__.__defaults__", (None, lambda: now - year, None))
     result = nexus("wallet", "send", savings, "1", "--yes", "--timeout", "0.5", "--json")
     assert result.status in (1, 4)
     assert "clock" in result.error["message"] or "expir" in result.error["message"]
