@@ -200,7 +200,7 @@ class Engine:
         if not all(end.hash in known for link in links for end in (link.source, link.target)):
             return None
         pairs = [(link, known[link.source.hash], known[link.target.hash]) for link in links]
-        if not all(self.views.is_good(vote, source, target) for link, source, target in pairs for vote in link.votes):
+        if not all(self.views.is_whole(*pair) for pair in pairs):
             return None
         headers = {end.checkpoint.block: end.header for _, *ends in pairs for end in ends}
         headers.pop(self.genesis_hash, None)

@@ -16,7 +16,7 @@ from node.consensus.finality import Checkpoint, Link, Target
 from node.consensus.forkchoice import mark_late
 from node.consensus.ghostdag import Coloured, Ghostdag
 from node.consensus.tables import Table
-from node.consensus.view import Fresh, View
+from node.consensus.view import Fresh, StateMissing, View
 from node.consensus.votes import Vote, VoteVerdicts
 from node.encoding.canonical import Value, big_uint, decode, pack, read_big_uint
 from node.ledger.genesis import Genesis
@@ -129,7 +129,10 @@ def _view_after(engine: Engine, view: View, block: DagBlock) -> View:
     assert block.header is not None
     members = [engine.by_index[index] for index in engine.dag.mergeset(block.coloured)[1:]]
     accepted = [(member.id, member.header, member.votes) for member in (*members, block) if member.header is not None]
-    return engine.views.advance(view, block.header, block.id, block.coloured.score, accepted)
+    try:
+        return engine.views.advance(view, block.header, block.id, block.coloured.score, accepted)
+    except StateMissing as missing:
+        raise ValueError(f"the validators after block {missing} are missing") from None
 
 
 def _dag_block(item: KeptBlock, genesis: bytes) -> DagBlock:

@@ -370,6 +370,11 @@ class Views:
             forward=self.clauses.forward_quorum,
         )
 
+    def is_whole(self, link: Link, source: Target, target: Target) -> bool:
+        """Whether a link that came from elsewhere is what its good votes make of it."""
+        votes = {vote.voter: vote for vote in link.votes if self.is_good(vote, source, target)}
+        return link == link_of(source, target, votes) and self.justifies(votes, source, target)
+
     def conclusion(
         self,
         links: Ballots,

@@ -258,6 +258,8 @@ class SnapshotFile:
             raise self.refusal(f"it follows rule version {value[1]!r}, this program version {RULE_VERSION}")
         if not _fit(value):
             raise self.refusal("a number in its head is out of bounds")
+        if cast(int, value[5]) > 1:
+            raise self.refusal("its root is not its first block")
         chain, votes = cast("tuple[tuple[Value, ...], tuple[Value, ...]]", value[10:])
         if any(type(row) is not tuple or tuple(map(type, row)) != (int, int, int, bytes) for row in chain):
             raise self.refusal("its head is malformed")

@@ -413,10 +413,13 @@ def test_every_cut_and_every_changed_byte_is_refused(made: Made, tmp_path: Path)
 def test_whatever_a_snapshot_says_it_is_refused_or_a_node_starts_from_it(made: Made, tmp_path: Path) -> None:
     """Any field of any part replaced by anything, with a digest that fits: never another error than a refusal."""
     parts = frames(made.content)
-    random = Random(7)
+    random = Random(5)
     others: tuple[Value, ...] = (0, 1, 2**40, 2**63, 2**64 - 1, b"", bytes(32), "x", (), (1, 2), (b"a", 1, b"c"))
 
     def mutated(value: Value) -> Value:
+        if isinstance(value, bytes) and len(value) > 200 and random.random() < 0.85:
+            with contextlib.suppress(ValueError):  # the view at the base is packed twice
+                return pack(mutated(decode(value, 1 << 30)))
         if isinstance(value, tuple) and value and random.random() < 0.85:
             place = random.randrange(len(value))
             return (*value[:place], mutated(value[place]), *value[place + 1 :])
@@ -500,3 +503,19 @@ async def test_a_node_goes_on_from_a_snapshot(made: Made, tmp_path: Path) -> Non
     passed_on = make_snapshot(path, town.genesis, tmp_path / "passed-on")
     assert passed_on.number > made.checkpoint.number, "who began from a snapshot gives one in his turn"
     assert check_snapshot(tmp_path / "passed-on").checkpoint == passed_on
+
+
+def test_validators_that_a_rotation_asks_for_and_nobody_gave_are_missed(made: Made, tmp_path: Path) -> None:
+    """The view at the base turned its tables later than it says: then they would be turned with what is not there."""
+
+    def of(head: Value) -> Value:
+        fields = list(cast("tuple[Value, ...]", head))
+        packed, _ = cast("tuple[bytes, Value]", decode(cast(bytes, fields[7]), 1 << 30))
+        view = decode_view(packed)
+        view.rotation = view.epoch = 0
+        fields[7] = pack((encode_view(view), ()))
+        fields[10] = tuple((*row[:3], b"") for row in cast("tuple[tuple[Value, ...], ...]", fields[10]))
+        return tuple(fields)
+
+    with pytest.raises(Damaged, match="the validators after block"):
+        adopt(made, tmp_path / "x", rewritten(made, 0, of))
