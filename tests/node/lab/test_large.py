@@ -41,5 +41,8 @@ def test_thirty_validators_of_the_main_preset(attack: str) -> None:
     assert report["safety"]["ok"], report["safety"]["faults"]
     assert report["finality_ms"]["open"] == 0
     assert all(item["attacker"] for item in report["culprits"])
-    if attack in ("equivocate", "wrong-region"):
-        assert {item["validator"] for item in report["culprits"]} == set(report["attackers"]["validators"])
+    punished = {item["validator"] for item in report["culprits"]}
+    if attack == "equivocate":
+        assert punished == set(report["attackers"]["validators"])
+    if attack == "wrong-region":
+        assert punished, "those whose blocks somebody saw before their links were gone"
