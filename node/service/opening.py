@@ -16,7 +16,7 @@ from node.ledger import staking
 from node.ledger.genesis import Genesis
 from node.ledger.signatures import is_good_key, supports_ml_dsa
 from node.ledger.staking import Validator
-from node.profile.modes import FULL
+from node.profile.modes import ARCHIVE, FULL
 from node.profile.paths import ProfilePaths
 from node.service.clock import system_clock
 from node.service.mesh_settings import MeshSettings
@@ -144,6 +144,8 @@ async def _begin(
 ) -> str:
     """Where the chain shall begin from a checkpoint: fetch the state there. A line for the report."""
     if settings.mesh is None or not _others_can_join(genesis) or not paths.beginning.exists():
+        return ""
+    if settings.mode == ARCHIVE:  # the whole history or nothing
         return ""
     from node.service.bootstrap import Bootstrap
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 
+from node.profile.modes import ARCHIVE
 from node.profile.paths import ProfilePaths
 from node.service.beginning import Beginning, keep_beginning, read_beginning
 from node.service.node import Node
@@ -28,6 +29,16 @@ class StartingOver:
         if self._begun:
             return
         self._begun = True
+        if self._node.kind == ARCHIVE:
+            self._node.alerts.put(
+                "too_far_behind",
+                "error",
+                "No peer here keeps the blocks that this archive lacks. It does not begin anew from a checkpoint: that "
+                "would lose the history before; what is here was kept.",
+                "Connect it with another archive: nexus mesh connect NODE@HOST:PORT. To follow the chain without the "
+                "gap: nexus config set node.mode full, and start it again.",
+            )
+            return
         final = self._node.engine.view.final
         if final.height:
             keep_beginning(self._paths, Beginning(final.hash, over=True))

@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from textual.events import AppBlur, AppFocus
 
+from nexus_tui.format import when
 from node.api.errors import NoNode
-from node.api.records import BanView, Event, KnownView, MeshView
+from node.api.records import BanView, Event, KnownView, MeshView, SparingView
 from node.encoding.node_id import node_text
 from tests.nexus_tui.app.conftest import NOW_MS, meshed, peer
 
@@ -372,3 +374,30 @@ async def test_rates_appear_with_the_second_look(world: Any, until: Any) -> None
         await until(pilot, lambda: "10.0 kB" in prompts(app)[0])
         assert "a second" in shown(app, "#peers-head")
         assert "Green" in prompts(app)[0]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_a_node_that_sleeps_says_when_it_looks_again(world: Any, until: Any, size: tuple[int, int]) -> None:
+    asleep = SparingView(True, True, NOW_MS + HOUR_MS, 12_000_000, 50_000_000, "plenty")
+    world.node.link(meshed(sparing=asleep))
+    app = world.app()
+    async with app.run_test(size=size) as pilot:
+        await opened(pilot, until)
+        moment = when(NOW_MS + HOUR_MS, NOW_MS + HOUR_MS)
+        facts = " ".join(shown(app, "#mesh-facts").split())
+        for part in ("metered", "12.0 MB of 50.0 MB used today", f"sleeps, looks again at {moment}"):
+            assert part in facts
+        assert "sleeps to spare data" in " ".join(shown(app, "#mesh-note").split())
+        woken = world.node.woken
+        assert woken, "the app came to the front when it opened"
+        await pilot.press("a")
+        await until(pilot, lambda: world.node.woken == woken + 1)
+        app.post_message(AppBlur())
+        app.post_message(AppFocus())
+        await until(pilot, lambda: world.node.woken == woken + 2)
+        world.node.link(meshed(peer(1), sparing=replace(asleep, asleep=False, next_look_ms=None)))
+        world.node.tell(Event("mesh"))
+        await until(pilot, lambda: len(prompts(app)) == 1)
+        await pilot.press("a")
+        await pilot.pause()
+        assert world.node.woken == woken + 2, "an awake node need not be woken"

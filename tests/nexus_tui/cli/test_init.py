@@ -40,6 +40,14 @@ def test_init_makes_a_profile_that_works_at_once(nexus: Run, home: Path, network
         assert path.stat().st_mode & 0o077 == 0, path
 
 
+def test_the_mode_is_kept_for_all_profiles(nexus: Run, home: Path) -> None:
+    refused = nexus("init", "--network", "solo", "--mode", "tablet", "--yes", "--json")
+    assert refused.error["code"] == "bad_mode"
+    assert not (home / "profiles").exists()
+    nexus("init", "--network", "solo", "--mode", "archive", "--yes")
+    assert nexus("config", "get", "node.mode", "--json").document["value"] == "archive"
+
+
 def test_without_a_passphrase_nothing_is_made(nexus: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NEXUS_PASSPHRASE")
     result = nexus("init", "--network", "solo", "--yes", "--json")

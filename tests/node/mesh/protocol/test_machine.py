@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from node.encoding.canonical import pack
 from node.mesh.protocol import messages
 from node.mesh.protocol.effects import Close, Judge, Send
+from node.mesh.protocol.hello import SPARING
 from node.mesh.protocol.limits import (
     ANNOUNCE_MS,
     FAULTS,
@@ -26,6 +27,8 @@ from node.mesh.protocol.limits import (
     PING_MS,
     REQUEST_MS,
     SILENCE_MS,
+    SPARED_PING_MS,
+    SPARED_SILENCE_MS,
 )
 from node.mesh.protocol.messages import (
     BLOCK,
@@ -437,6 +440,36 @@ def test_pings_are_answered_and_who_is_silent_goes() -> None:
     assert [effect for effect in effects if isinstance(effect, Close)] == [
         Close(2, "silent", "It was not heard for too long.", 0)
     ]
+
+
+def test_a_phone_is_pinged_rarely_by_either_side() -> None:
+    alone = Alone(peers=2)
+    alone.machine.peers[1].hello = alone.machine.peers[1].hello._replace(services=SPARING)
+    assert {each.peer for each in alone.wait(PING_MS) if isinstance(each, Send)} == {2}
+    assert {each.peer for each in alone.wait(SILENCE_MS - PING_MS) if isinstance(each, Close)} == {2}
+    pings = [each for each in alone.wait(SPARED_PING_MS - SILENCE_MS) if isinstance(each, Send)]
+    assert [each.peer for each in pings] == [1]
+    assert [type(each) for each in alone.wait(SPARED_SILENCE_MS - SPARED_PING_MS)] == [Close]
+    sparing = Alone()
+    sparing.machine.sparing = True
+    assert sparing.wait(SILENCE_MS) == []
+
+
+def test_what_is_not_wanted_is_not_asked_for() -> None:
+    network = Network(2)
+    saving = network.nodes[1]
+    saving.machine.wanted = frozenset((VOTE,))
+    network.connect(0, 1)
+    there = network.nodes[0]
+    vote, paid, block = there.make(VOTE, b"a vote"), there.make(TRANSACTION, b"a payment"), there.make_block(1)
+    own = saving.make(TRANSACTION, b"one's own payment")
+    network.run(60_000)
+    assert saving.host.has(VOTE, vote)
+    assert not saving.host.has(TRANSACTION, paid)
+    assert not saving.host.has(BLOCK, block)
+    assert there.host.has(TRANSACTION, own), "what one has oneself is given all the same"
+    assert not saving.closed
+    assert not there.closed
 
 
 def test_a_farewell_ends_the_link_without_a_ban() -> None:
