@@ -23,12 +23,13 @@ async def whole_id(
     return found[0] if found else None
 
 
-def hash_of(text: str, what: str) -> bytes:
-    """The 32 bytes written in `text`. Raises Refused (bad_id)."""
+def hash_of(text: str, what: str, least: int = 32) -> bytes:
+    """The 32 bytes written in `text`, or the first `least` or more of them. Raises Refused (bad_id)."""
     try:
         value = bytes.fromhex(text.strip()) if len(text) <= 80 else b""
     except ValueError:
         value = b""
-    if len(value) != 32:
-        raise Refused("bad_id", f"{foreign(text[:80])!r} is not {what}: 64 hexadecimal digits.")
+    if not least <= len(value) <= 32:
+        digits = "64 hexadecimal digits" if least == 32 else f"64 hexadecimal digits, or the first {2 * least} or more"
+        raise Refused("bad_id", f"{foreign(text[:80])!r} is not {what}: {digits}.")
     return value

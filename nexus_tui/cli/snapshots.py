@@ -20,6 +20,8 @@ _OLD = (
     "This checkpoint is older than half the unbonding period: whoever validated then may have taken the stake back "
     "since, and loses nothing by another history. Better ask somebody you trust for a fresh one."
 )
+_HALF = 16
+"""Bytes of a checkpoint's hash that are enough, as in an invitation's code."""
 _File = Annotated[Path, typer.Argument(metavar="FILE", help="What `nexus node snapshot make` wrote.")]
 
 
@@ -61,9 +63,9 @@ def check(
     from node.service.snapshots import check_snapshot
 
     session = session_of(context)
-    trusted = None if checkpoint is None else hash_of(checkpoint, "a checkpoint's hash")
+    trusted = None if checkpoint is None else hash_of(checkpoint, "a checkpoint's hash", _HALF)
     report = check_snapshot(source.absolute())
-    if trusted is not None and report.checkpoint.hash != trusted:
+    if trusted is not None and not report.checkpoint.is_meant_by(trusted):
         raise Damaged(
             "other_checkpoint",
             f"{foreign(source.name)} is whole, but of another checkpoint: {report.checkpoint.hash.hex()}.",
@@ -97,7 +99,7 @@ def adopt(
     from node.service.snapshots import begin_from_snapshot, check_snapshot
 
     session = session_of(context)
-    trusted, place, name = hash_of(checkpoint, "a checkpoint's hash"), source.absolute(), session.profile_name
+    trusted, place, name = hash_of(checkpoint, "a checkpoint's hash", _HALF), source.absolute(), session.profile_name
     if profile_paths(name).exists:
         raise ProfileError(
             "profile_exists",

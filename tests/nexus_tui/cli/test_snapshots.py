@@ -37,7 +37,11 @@ def test_a_profile_begins_from_a_snapshot(nexus: Run, snapshot: tuple[Path, str]
     assert trusted in text
     assert "1000000 NXT in all" in text
     assert "Compare the checkpoint's hash" in text
-    begun = nexus("node", "snapshot", "adopt", file, "--checkpoint", trusted, "--profile", "second", "--json").document
+    half = trusted[:32]
+    assert nexus("node", "snapshot", "check", file, "--checkpoint", half, "--json").document["trusted"] is True
+    short = nexus("node", "snapshot", "check", file, "--checkpoint", half[:30], "--json")
+    assert (short.status, short.error["code"]) == (1, "bad_id")
+    begun = nexus("node", "snapshot", "adopt", file, "--checkpoint", half, "--profile", "second", "--json").document
     assert (begun["profile"], begun["checkpoint"]["hash"]) == ("second", trusted)
     assert nexus("node", "verify", "--profile", "second").status == 0
     status = nexus("status", "--profile", "second", "--json").document
