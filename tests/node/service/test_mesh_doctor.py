@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from node.api.records import FindingView
+from node.encoding.node_id import node_text
 from node.service.mesh_doctor import OK, PROBLEM, examine, examine_files
 from node.service.peer_file import PeerFile
 from tests.node.service.service_world import until
@@ -49,18 +50,12 @@ async def test_why_somebody_was_not_reached_is_told(tmp_path: Path) -> None:
         mesh = mesh_of(street.nodes[0])
         with closing(socket.socket()) as taken:
             taken.bind(("127.0.0.1", 0))
-            place = f"{street_node(mesh_of(street.nodes[1]).key.id)}@127.0.0.1:{taken.getsockname()[1]}"
+            place = f"{node_text(mesh_of(street.nodes[1]).key.id)}@127.0.0.1:{taken.getsockname()[1]}"
             mesh.introduce_place(place)
             await until(lambda: bool(mesh.recovery.errors), LONG)
         assert "cannot be reached" in named(await examine(mesh), "last error").detail
         street.meet(0, 1)
         await until(lambda: bool(mesh.peers), LONG)
-
-
-def street_node(node: bytes) -> str:
-    from node.encoding.node_id import node_text
-
-    return node_text(node)
 
 
 async def test_without_a_node_its_files_and_this_device_are_looked_at(tmp_path: Path) -> None:
