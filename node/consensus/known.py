@@ -56,8 +56,10 @@ class KnownBlocks:
         for block in self.selected(final):
             if block.block is None:
                 break
-            for member, _ in self.merged(block):
-                member.block = None
+            # Where many blocks became final at once, some of these may be pruned already.
+            for index in (*block.coloured.blues[1:], *block.coloured.reds):
+                if (member := self.by_index.get(index)) is not None:
+                    member.block = None
             block.block = None
 
     def filled(self, creator: bytes, slot: int) -> int:

@@ -48,6 +48,10 @@ class Alerts:
             _log.info("%s: over", code)
             self._tell(None, code)
 
+    def stands(self, code: str, about: str = "") -> bool:
+        """Whether an alert stands."""
+        return (code, about) in self._standing
+
     def about(self, code: str) -> tuple[str, ...]:
         """The subjects of the standing alerts of a code."""
         return tuple(subject for known, subject in self._standing if known == code)

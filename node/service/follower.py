@@ -41,6 +41,8 @@ from node.storage.queries import Queries
 from node.storage.records import Batch
 from node.storage.writer import ChainWriter
 
+TOO_FAR_BEHIND = "too_far_behind"
+"""The alert of a node that lacks blocks which no peer keeps any more; over when its chain makes something final."""
 _TIDY_AFTER_S = 30.0
 _MANY = MAX_WAITING // 4
 """Own transactions in the outbox, settled or not, that are worth a sync."""
@@ -234,6 +236,7 @@ class Follower:
         self.journal.note(progress, batch, self._events(progress, batch))
         await self.journal.write()
         if batch.certificates:
+            self.alerts.clear(TOO_FAR_BEHIND)
             self.final_written(self.engine.view.final)
         await self._displace(lost)
         await self._drop_expired(slot)

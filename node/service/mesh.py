@@ -351,7 +351,7 @@ class Mesh:
 
     def _look_whether_cut_off(self) -> None:
         """Whether all who are further can no longer give what this node lacks."""
-        final, known = self.node.engine.view.final.number, self.gossip.machine.peers
+        final, known = self.node.engine.final.number, self.gossip.machine.peers
         ahead = [number for number, peer in self.peers.items() if peer.hello.final > final and number in known]
         if ahead and all(known[number].parted for number in ahead):
             self.node.cut_off()

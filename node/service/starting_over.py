@@ -8,6 +8,7 @@ import asyncio
 from node.profile.modes import ARCHIVE
 from node.profile.paths import ProfilePaths
 from node.service.beginning import Beginning, keep_beginning, read_beginning
+from node.service.follower import TOO_FAR_BEHIND
 from node.service.node import Node
 
 AGAIN_S = 600.0
@@ -28,10 +29,9 @@ class StartingOver:
         """Tell the owner, and have the node opened again."""
         if self._begun:
             return
-        self._begun = True
         if self._node.kind == ARCHIVE:
             self._node.alerts.put(
-                "too_far_behind",
+                TOO_FAR_BEHIND,
                 "error",
                 "No peer here keeps the blocks that this archive lacks. It does not begin anew from a checkpoint: that "
                 "would lose the history before; what is here was kept.",
@@ -39,21 +39,22 @@ class StartingOver:
                 "gap: nexus config set node.mode full, and start it again.",
             )
             return
-        final = self._node.engine.view.final
+        final = self._node.engine.final
         if final.height:
             keep_beginning(self._paths, Beginning(final.hash, over=True))
         elif read_beginning(self._paths) is None:
             self._node.alerts.put(
-                "too_far_behind",
+                TOO_FAR_BEHIND,
                 "error",
                 "Peers keep no longer the blocks that this node lacks, and it knows no final checkpoint to begin from. "
                 "What is here was kept.",
                 "Stop the node, and give it a fresh invitation: nexus mesh join URI",
             )
             return
+        self._begun = True
         when = f"in {AGAIN_S / 60:.0f} minutes, since nobody could give it just now" if self._tried else "now"
         self._node.alerts.put(
-            "too_far_behind",
+            TOO_FAR_BEHIND,
             "warning",
             f"Peers keep no longer the blocks that this node lacks: it was away for too long. It begins anew {when}: "
             f"the state at a newer checkpoint is fetched and checked, by its own final checkpoint {final.number}. "
@@ -62,8 +63,14 @@ class StartingOver:
             "nexus mesh join URI",
         )
         if self._tried:
-            self._timer = asyncio.get_running_loop().call_later(AGAIN_S, self._node.again_requested.set)
+            self._timer = asyncio.get_running_loop().call_later(AGAIN_S, self._again)
         else:
+            self._node.again_requested.set()
+
+    def _again(self) -> None:
+        """Unless it caught up by itself meanwhile."""
+        self._begun = False
+        if self._node.alerts.stands(TOO_FAR_BEHIND):
             self._node.again_requested.set()
 
     def close(self) -> None:

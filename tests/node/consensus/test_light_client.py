@@ -285,3 +285,17 @@ def test_a_link_from_under_tables_that_are_not_trusted_is_refused() -> None:
 def forged(link: Link) -> tuple[Vote, ...]:
     """Its votes, each signed by the next one's signature."""
     return tuple(vote._replace(signature=link.votes[at - 1].signature) for at, vote in enumerate(link.votes))
+
+
+def test_it_comes_to_every_checkpoint_that_has_its_own_certificate() -> None:
+    """Also to one that the certificate before leads to with its second link."""
+    certificates = lived()[3]
+    for item in certificates[1:]:
+        number = item.checkpoint.number
+        below = {
+            (one.checkpoint.table, one.checkpoint.next_table): one
+            for one in certificates
+            if one.checkpoint.number < number
+        }
+        way = sorted((*below.values(), item), key=lambda one: one.checkpoint.number)
+        assert follow(way).checkpoint == item.checkpoint

@@ -347,3 +347,26 @@ def test_damaged_bytes_are_an_error(data: bytes) -> None:
         decode_view(data)
     with pytest.raises(tuple(errors)):
         decode_coloured(1, data)
+
+
+def test_what_becomes_final_at_once_may_be_pruned_before_its_bodies_go() -> None:
+    """As where a node that was away hears the newest first, and all that waited for one block follows it at once."""
+    heard = life(1)
+    end = heard[-1][0]
+    blocks = [item for _, item in heard if isinstance(item, Block)]
+    vote = next(item for _, item in heard if isinstance(item, Vote))
+    whole, engine = (Engine.begin(GENESIS, numpy=False, **SHARED) for _ in range(2))  # type: ignore[arg-type]
+    for block in blocks:
+        whole.add(block, end)
+    late = whole.chain.at[whole.tip.height // 4].id
+    for block in blocks:
+        if block.id != late:
+            engine.add(block, end)
+    before = engine.tip.height
+    progress = engine.add(next(block for block in blocks if block.id == late), end)
+    assert len(progress.added) > 100
+    assert progress.final is not None
+    assert engine.prune()
+    assert engine.by_index[engine.dag.root].height > before
+    engine.add_vote(vote)
+    assert engine.blocks[engine.final.checkpoint.block].block is None

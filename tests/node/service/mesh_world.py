@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -22,9 +23,10 @@ from tests.node.world import NXT, Payer, key
 
 
 def profiles_of_one_network(
-    folder: Path, validators: int, others: int = 0, preset: str = "minimal"
+    folder: Path, validators: int, others: int = 0, preset: str = "minimal", **changed: int
 ) -> list[ProfilePaths]:
-    """Profiles with a validator each, and some without, that share a new genesis. Keys 1 to 4 own 1,000 NXT."""
+    """Profiles with a validator each, and some without, that share a new genesis. Keys 1 to 4 own 1,000 NXT. `changed`
+    are parameters that differ from the preset's."""
     made, founders = [], []
     for number in range(validators + others):
         place = folder / f"node{number}"
@@ -38,6 +40,7 @@ def profiles_of_one_network(
             founders.append(Founder(owner, secret.public_key, 1_000 * NXT, secret.reveals.commitment))
     allocations = tuple(Allocation(key(number).address, 1_000 * NXT, "") for number in (1, 2, 3, 4))
     genesis = make_genesis(preset, system_clock() - 2_000, allocations, tuple(founders))
+    genesis = replace(genesis, parameters=replace(genesis.parameters, **changed))
     for paths in made:
         write_genesis(paths, genesis)
     return made
