@@ -37,8 +37,11 @@ def invitation(mesh: Mesh, host: str | None) -> InvitationView:
         )
     genesis = mesh.node.genesis
     # Of what newcomers are given: a later checkpoint would be no help to begin from it.
-    kept = None if mesh.shelf is None else mesh.shelf.newest
-    checkpoint = b"" if kept is None else kept.checkpoint.hash
+    if mesh.shelf is not None:
+        checkpoint = b"" if mesh.shelf.newest is None else mesh.shelf.newest.checkpoint.hash
+    else:
+        final = mesh.node.engine.view.final  # by votes in the chain: other nodes can prove what follows from it
+        checkpoint = final.hash if final.height else b""
     made = Invitation(genesis.hash, nodes, checkpoint, genesis.name[:MAX_NAME])
     return InvitationView(made.text(), made.compact())
 

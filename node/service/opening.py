@@ -16,7 +16,7 @@ from node.ledger import staking
 from node.ledger.genesis import Genesis
 from node.ledger.signatures import is_good_key, supports_ml_dsa
 from node.ledger.staking import Validator
-from node.profile.modes import ARCHIVE, FULL
+from node.profile.modes import ARCHIVE, FULL, PHONE
 from node.profile.paths import ProfilePaths
 from node.service.clock import system_clock
 from node.service.mesh_settings import MeshSettings
@@ -230,7 +230,8 @@ def _mesh(paths: ProfilePaths, node: Node, settings: MeshSettings, clock: Callab
     from node.service.peer_file import PeerFile
     from node.service.shelf import Shelf
 
-    shelf = Shelf(paths.snapshots, paths.chain_db, node.genesis, clock)
+    # A phone is sparing: others give snapshots.
+    shelf = None if node.kind == PHONE else Shelf(paths.snapshots, paths.chain_db, node.genesis, clock)
     return Mesh(node, open_node_key(paths.node_key), PeerFile(paths.peers), settings, clock, shelf)
 
 
