@@ -30,7 +30,9 @@ from node.service.beginning import Beginning, keep_beginning, read_beginning
 from node.service.clock import system_clock
 from node.service.founding import write_genesis
 from node.service.peer_file import PeerFile
+from node.service.restoring import final_height_of
 from node.storage.lock import FolderLock
+from node.storage.reader import reading
 
 __all__ = ["join_network", "parse_invitation"]
 
@@ -55,7 +57,7 @@ async def join_network(paths: ProfilePaths, invitation: Invitation) -> Genesis:
 
 def take_invitation(paths: ProfilePaths, genesis: Genesis, invitation: Invitation) -> bool:
     """Remember the nodes of another invitation to the profile's network, while no node runs; and its checkpoint, where
-    the chain has not begun yet: whether that was of use. Raises Refused for another network."""
+    the chain has not begun yet, or has nothing final: whether that was of use. Raises Refused for another network."""
     if not genesis.hash.startswith(invitation.genesis):
         raise Refused("other_network", "The invitation is to another network. Nothing was changed.")
     with FolderLock.acquire(paths.lock):
@@ -67,10 +69,19 @@ def take_invitation(paths: ProfilePaths, genesis: Genesis, invitation: Invitatio
             routes.add(address, b"", now)
         file.save(file.port, book.rows(), file.bans, (*file.routes, *routes.rows()))
         beginning = read_beginning(paths)
-        if beginning is None or not invitation.checkpoint:
+        if not invitation.checkpoint or (beginning is None and _is_final_somewhere(paths)):
             return False
-        keep_beginning(paths, beginning._replace(checkpoint=invitation.checkpoint))
+        over = paths.chain_db.exists() if beginning is None else beginning.over
+        keep_beginning(paths, Beginning(invitation.checkpoint, over))
         return True
+
+
+def _is_final_somewhere(paths: ProfilePaths) -> bool:
+    """Whether the chain that is here has a final checkpoint: then it goes on."""
+    if not paths.chain_db.exists():
+        return False
+    with reading(paths.chain_db) as chain:
+        return final_height_of(chain) > 0
 
 
 async def _fetch(invitation: Invitation) -> Genesis:

@@ -39,10 +39,10 @@ class StartingOver:
                 "gap: nexus config set node.mode full, and start it again.",
             )
             return
-        final = self._node.engine.final
-        if final.height:
+        final, kept = self._node.engine.final, read_beginning(self._paths)
+        if kept is None and final.height:
             keep_beginning(self._paths, Beginning(final.hash, over=True))
-        elif read_beginning(self._paths) is None:
+        elif kept is None:
             self._node.alerts.put(
                 TOO_FAR_BEHIND,
                 "error",
@@ -57,7 +57,7 @@ class StartingOver:
             TOO_FAR_BEHIND,
             "warning",
             f"Peers keep no longer the blocks that this node lacks: it was away for too long. It begins anew {when}: "
-            f"the state at a newer checkpoint is fetched and checked, by its own final checkpoint {final.number}. "
+            "the state at a newer checkpoint is fetched and checked, by its own last final one or an invitation. "
             "Wallets, keys and waiting payments stay; the history before is not kept.",
             "If its own checkpoint is too old by now, stop the node and give it a fresh invitation: "
             "nexus mesh join URI",

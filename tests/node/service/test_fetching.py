@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 
 from node.api.errors import Refused
+from node.encoding.hosts import Address
+from node.mesh.identity import NodeKey
 from node.mesh.protocol.messages import BUCKETS, FRONT, AnyMessage, AskPart, Offer, Part
+from node.profile.invitation import Invitation
 from node.service import bootstrap
-from node.service.beginning import Beginning, keep_beginning, read_beginning
+from node.service.beginning import Beginning, forget_beginning, keep_beginning, read_beginning
 from node.service.fetch_progress import FetchView, read_progress, write_progress
+from node.service.joining import take_invitation
 from node.service.opening import ServiceSettings, open_service
 from node.service.peer_file import PeerFile
 from node.service.shelf import KeptSnapshot
@@ -280,3 +284,19 @@ def test_the_country_has_something_to_lie_about(country: Country) -> None:
     assert country.kept.layout.sizes[full_bucket(country)] > 10
     assert country.kept.layout.sizes[FRONT] > 1_000
     assert AskPart(bytes(32), FRONT, 0)
+
+
+def test_an_invitation_may_be_renewed_while_no_node_runs(country: Country) -> None:
+    newcomer = country.newcomer("renewed", [], country.oldest.hash[:16])
+    fresh = Invitation(country.genesis.hash, (Address("127.0.0.1", 7_400, NodeKey(bytes(32)).id),), country.trusted)
+    assert take_invitation(newcomer.paths, country.genesis, fresh)
+    assert read_beginning(newcomer.paths) == Beginning(country.trusted, False)
+    assert any(row[1] == 7_400 for row in PeerFile(newcomer.paths.peers).rows)  # type: ignore[index]
+    with pytest.raises(Refused) as caught:
+        take_invitation(newcomer.paths, country.genesis, fresh._replace(genesis=bytes(32)))
+    assert caught.value.code == "other_network"
+
+    forget_beginning(newcomer.paths)
+    newcomer.paths.chain_db.write_bytes(country.town.paths.chain_db.read_bytes())
+    assert not take_invitation(newcomer.paths, country.genesis, fresh), "a chain with final blocks goes on"
+    assert read_beginning(newcomer.paths) is None
