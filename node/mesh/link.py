@@ -210,8 +210,7 @@ class Link(asyncio.Protocol):
             async with asyncio.timeout(timeout_s):
                 await self._drained.wait()
                 self._end("closed_here", "The link was closed.")
-                if self._transport is not None:
-                    self._transport.close()
+                self._transport.close()
                 await self._gone.wait()
         except TimeoutError:
             pass
@@ -338,6 +337,5 @@ class Link(asyncio.Protocol):
         if self._stall is not None:
             self._stall.cancel()
         self._queue.clear()
-        self._transport = None  # or the two hold each other, with all buffers, until the collector comes
         self._gone.set()
         self._lost(self)
