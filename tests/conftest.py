@@ -63,7 +63,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--count`, the number of random moments at which the crash scenarios kill a node, and `--away`."""
     parser.addoption("--count", type=int, default=40, metavar="N", help="kills a crash scenario makes (default: 40)")
     parser.addoption(
-        "--away", type=float, default=8, metavar="S", help="seconds that a killed node is away (default: 8)"
+        "--away", type=float, default=4, metavar="S", help="seconds that a killed node is away (default: 4)"
     )
 
 

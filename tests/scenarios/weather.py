@@ -13,11 +13,27 @@ import struct
 from collections import Counter
 from random import Random
 
+import pytest
+
 from tests.scenarios.netns import Town, ip
 
 _TUNSETIFF = 0x400454CA
 _TAP, _NO_HEAD = 0x0002, 0x1000
 _LARGEST = 2_048
+
+
+def require_taps() -> None:
+    """Skip, with the reason, where such devices cannot be made."""
+    try:
+        end = os.open("/dev/net/tun", os.O_RDWR)
+    except OSError as error:
+        pytest.skip(f"no TAP devices here: {error.strerror}")
+    try:
+        fcntl.ioctl(end, _TUNSETIFF, struct.pack("16sH22x", b"", _TAP | _NO_HEAD))
+    except OSError as error:
+        pytest.skip(f"TAP devices are not permitted here: {error.strerror}")
+    finally:
+        os.close(end)
 
 
 class StormyTown(Town):
