@@ -12,7 +12,7 @@ from collections.abc import Callable, Container, Mapping
 from typing import NamedTuple
 
 from node.consensus.finality import Checkpoint, Link, Target
-from node.consensus.view import Views, link_of
+from node.consensus.views import Views, link_of
 from node.consensus.votes import Vote, conflict
 from node.ledger import staking
 

@@ -25,7 +25,8 @@ from node.consensus.orphans import Orphans
 from node.consensus.selected import SelectedChain, TableOf
 from node.consensus.slots import SlotClock
 from node.consensus.tables import Table
-from node.consensus.view import Accepted, Clauses, StateMissing, View, Views
+from node.consensus.view import View
+from node.consensus.views import Accepted, Clauses, StateMissing, Views
 from node.consensus.votes import Vote, VoteVerdicts
 from node.ledger import staking
 from node.ledger.genesis import Genesis, initial_state

@@ -12,7 +12,7 @@ from node.consensus.dagblocks import DagBlock, Progress
 from node.consensus.known import KnownBlocks
 from node.consensus.selected import SelectedChain, TableOf
 from node.consensus.tables import Table
-from node.consensus.view import Views
+from node.consensus.views import Views
 from node.ledger.staking import Validator
 
 

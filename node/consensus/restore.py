@@ -16,7 +16,8 @@ from node.consensus.finality import Checkpoint, Link, Target
 from node.consensus.forkchoice import mark_late
 from node.consensus.ghostdag import Coloured, Ghostdag
 from node.consensus.tables import Table
-from node.consensus.view import Fresh, StateMissing, View
+from node.consensus.view import Fresh, View
+from node.consensus.views import StateMissing
 from node.consensus.votes import Vote, VoteVerdicts
 from node.encoding.canonical import Value, big_uint, decode, pack, read_big_uint
 from node.ledger.genesis import Genesis

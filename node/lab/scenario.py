@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from random import Random
 
-from node.consensus.view import Clauses
+from node.consensus.views import Clauses
 from node.encoding.amounts import UNITS_PER_NXT
 from node.lab.links import Partition
 from node.lab.people import Operator, Person

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from node.consensus.blocks import Block
-from node.consensus.view import Clauses
+from node.consensus.views import Clauses
 from node.consensus.votes import Vote
 from node.lab.stage import Actor, Stage, everything, nothing
 

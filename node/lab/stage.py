@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from node.consensus import duties
 from node.consensus.blocks import Block, BlockError
 from node.consensus.engine import Engine
-from node.consensus.view import Clauses
+from node.consensus.views import Clauses
 from node.consensus.votes import Vote, VoteVerdicts
 from node.lab.people import Operator
 from node.lab.scenario import STAKE, Scenario, found

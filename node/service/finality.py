@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from node.api.records import CheckpointView, FinalityView, RegionShare, ValidatorView
 from node.consensus.engine import Engine
 from node.consensus.finality import Target, pattern_digest, spectral_quorum
-from node.consensus.view import link_of
+from node.consensus.views import link_of
 from node.consensus.votes import Vote
 from node.ledger import staking
 from node.light.spectrum import VISIBLE

@@ -29,7 +29,7 @@ from node.consensus.engine import Engine
 from node.consensus.merging import Merging
 from node.consensus.moving import Moving
 from node.consensus.reveals import RevealChain
-from node.consensus.view import Views
+from node.consensus.views import Views
 from node.consensus.votes import Vote
 from node.encoding.address import raw_address
 from node.encoding.amounts import UNITS_PER_NXT

@@ -18,7 +18,7 @@ from node.consensus.blocks import BlockError
 from node.consensus.engine import Engine
 from node.consensus.finality import quorum, spectral_quorum
 from node.consensus.tables import Table
-from node.consensus.view import Clauses
+from node.consensus.views import Clauses
 from node.consensus.votes import Vote
 from node.ledger.genesis import Genesis
 from node.ledger.registry import broken_invariants

@@ -14,7 +14,7 @@ from node.consensus import duties
 from node.consensus import judging as judging_module
 from node.consensus import merging as merging_module
 from node.consensus import reveals as reveals_module
-from node.consensus import view as view_module
+from node.consensus import views as views_module
 from node.consensus.blocks import MAX_PARENTS, Block, BlockError, Header, body_root
 from node.consensus.dagblocks import Progress
 from node.consensus.ghostdag import Ghostdag
@@ -141,7 +141,7 @@ def dear(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     watch(Ghostdag, "judge", "colour")
     watch(Verdicts, "good", "transaction")
     watch(VoteVerdicts, "good", "vote")
-    watch(view_module.Views, "advance", "view")
+    watch(views_module.Views, "advance", "view")
     watch(SelectedChain, "apply", "execute")
     watch(SelectedChain, "undo", "undo")
     return calls

@@ -11,7 +11,7 @@ from node.consensus import forkchoice
 from node.consensus.blocks import Block
 from node.consensus.engine import Engine
 from node.consensus.forkchoice import FORGIVEN_SLOTS, LATE_SLOTS
-from node.consensus.view import Clauses
+from node.consensus.views import Clauses
 from tests.node.consensus.follower import AHEAD, SHARED
 from tests.node.world import NXT, Network, Validator, small_genesis
 

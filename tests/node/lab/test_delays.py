@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from node.consensus.view import Clauses
+from node.consensus.views import Clauses
 from node.lab.stage import Actor, Stage, everything, nothing
 
 FOUNDERS, OTHERS = "ABCDE", "FGH"
