@@ -100,7 +100,9 @@ class Link(asyncio.Protocol):
         lost: Callable[[Link], None],
         traffic: Traffic | None = None,
         waiting: Waiting | None = None,
+        hears: FrameLimit | None = None,
     ) -> None:
+        """`limit` bounds the frames that are sent, and those that come as well unless `hears` does."""
         if len(greeting) > MAX_HELLO:
             raise ValueError(f"a greeting has at most {MAX_HELLO:,} bytes")
         self.peer = b""
@@ -113,7 +115,7 @@ class Link(asyncio.Protocol):
         self.fault: LinkError | None = None
         """Why the link has ended, or is ending."""
         self._own, self._expected, self._greeting = own, expected, greeting
-        self._limit, self._limits, self._lost = limit, limits, lost
+        self._limit, self._hears, self._limits, self._lost = limit, hears or limit, limits, lost
         self._traffic = traffic or Traffic()
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
@@ -260,7 +262,7 @@ class Link(asyncio.Protocol):
                 else:
                     self.hello = frame[1]
                     self._traffic.count_received(HELLO, len(frame[1]))
-                    self._decoder.limit = self._limit
+                    self._decoder.limit = self._hears
                     self._greeted.set()
         except FrameError as error:
             self._coming.clear()

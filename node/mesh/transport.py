@@ -46,7 +46,8 @@ log = logging.getLogger(__name__)
 class Transport:
     """All links of one node. `greeting` gives the bytes of its hello for each link, `limit` the sizes of frames.
 
-    With a `proxy` (`socks5://HOST:PORT`) every link that this node opens goes through it.
+    With a `proxy` (`socks5://HOST:PORT`) every link that this node opens goes through it. `hears` bounds what comes
+    where that is less than what is sent.
     """
 
     def __init__(
@@ -57,10 +58,11 @@ class Transport:
         limits: LinkLimits | None = None,
         admission: AdmissionLimits | None = None,
         proxy: str | None = None,
+        hears: FrameLimit | None = None,
     ) -> None:
         self._credentials = credentials
         self._greeting = greeting
-        self._limit = limit
+        self._limit, self._hears = limit, hears
         self._limits = limits or LinkLimits()
         self._admission = Admission(admission or AdmissionLimits())
         self._proxy = None if proxy is None else check_proxy(proxy)
@@ -161,6 +163,7 @@ class Transport:
             self._links.discard,
             None if relay else self.traffic,  # what a circuit carries is counted on the relay's link
             self._waiting,
+            self._hears,
         )
         link.relay, link.host = relay, host
         return link

@@ -28,7 +28,7 @@ from node.mesh.protocol import messages
 from node.mesh.protocol.addresses import AddressBook
 from node.mesh.protocol.effects import Close, Heard, Parted, Send
 from node.mesh.protocol.hello import CIRCUITS, GUEST, RELAY, Hello
-from node.mesh.protocol.limits import BAN_MS, LIMITS, sizes_in
+from node.mesh.protocol.limits import BAN_MS, LIMITS, heard_of_members, sizes_in
 from node.mesh.protocol.messages import (
     Addresses,
     AnyMessage,
@@ -125,12 +125,14 @@ class Mesh:
         self._guests = Guests(node.genesis.encode(), shelf, self._addresses_for, self.now_ms)
         if shelf is not None:
             node.final_written = shelf.finalised
+        sizes = sizes_in(node.genesis.parameters.max_body_bytes, len(node.genesis.encode()))
         self._transport = Transport(
             make_credentials(key),
             lambda: self.gossip.hello().encoded(),
-            sizes_in(node.genesis.parameters.max_body_bytes, len(node.genesis.encode())),
+            sizes,
             admission=AdmissionLimits(total=settings.inbound),
             proxy=settings.proxy,
+            hears=heard_of_members(sizes),
         )
         self.routing = Routing(self, self._random)
         self.routing.routes.restore(file.routes)

@@ -206,3 +206,11 @@ def sizes_in(max_body: int, genesis: int) -> FrameLimit:
         messages.NUMBERS[GenesisFile]: genesis + 16,
     }
     return lambda kind: known.get(kind) or size_of(kind)
+
+
+_FOR_BEGINNERS = {messages.NUMBERS[answer] for answer in (GenesisFile, Proof, Offer, Part)}
+
+
+def heard_of_members(sizes: FrameLimit) -> FrameLimit:
+    """What a node hears that is no beginner: not the long answers that only those ask for."""
+    return lambda kind: None if kind in _FOR_BEGINNERS else sizes(kind)

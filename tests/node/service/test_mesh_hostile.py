@@ -101,6 +101,7 @@ EVIL: dict[str, list[tuple[int, bytes]]] = {
     "a frame that is too long": [(1, b"x" * 5_000)],
     "what nobody asked for": [frame(Given(TRANSACTION, (b"%d" % number,))) for number in range(40)],
     "history that nobody asked for": [frame(History((number.to_bytes(32),), 1)) for number in range(40)],
+    "a proof for beginners": [(messages.NUMBERS[messages.Proof], bytes(1_000))],
     "pings without end": [frame(Ping(number)) for number in range(300)],
     "names without end": [frame(Inventory(TRANSACTION, names(1_000))) for _ in range(80)],
     "addresses without end": [frame(Addresses((("10.1.1.1", 7_400, bytes(32)),))) for _ in range(40)],
