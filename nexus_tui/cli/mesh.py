@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from nexus_tui.cli.output import foreign, table
+from nexus_tui.cli.output import foreign, note, table
 from nexus_tui.cli.session import session_of
 from node.api.errors import UsageError
 
@@ -69,19 +69,45 @@ def show_map(
 def invite(
     context: typer.Context,
     host: Annotated[
-        str | None, typer.Option("--host", help="Where others reach this device; its own addresses if not given.")
+        str | None,
+        typer.Option("--host", metavar="HOST", help="Where others reach this device; its own addresses if not given."),
     ] = None,
     qr: Annotated[bool, typer.Option("--qr", help="Draw the short form as a QR code.")] = False,
 ) -> None:
     """Make an invitation to this network: whoever has it can join by this node."""
+    import shlex
+
+    from node.profile.invitation import parse_invitation
+
     session = session_of(context)
     made = _ask(session, lambda api: api.invitation(host))
-    lines = [made.uri, "", f"Short form: {made.compact}"]
+    lines = [
+        made.uri,
+        "",
+        "Whoever has it can join while this node runs: in the app by Join, or, quoted like this, with",
+        f"nexus init --network join --invite {shlex.quote(made.uri)}",
+        "",
+        f"Short form: {made.compact}",
+    ]
+    if all(_is_of_this_device(address.host) for address in parse_invitation(made.uri).nodes):
+        note(
+            "The invitation names only this device itself, where no other comes by it. Let the node listen for others "
+            "(nexus config set mesh.listen any, then start it again), or name an address: --host HOST."
+        )
     if qr:
         from wallet.requests import qr as code
 
         lines += ["", *code(made.compact, error="l")]
     session.done({"uri": made.uri, "compact": made.compact}, lines)
+
+
+def _is_of_this_device(host: str) -> bool:
+    from ipaddress import ip_address
+
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def join(
@@ -284,7 +310,8 @@ def _peer_lines(view: MeshView) -> list[str]:
     if not view.peers and view.sparing is not None and view.sparing.asleep:
         return [*lines, "It makes links when you pay, or at once: nexus mesh wake"]
     if not view.peers:
-        return [*lines, "No peer is linked. Invite one: nexus mesh invite; or call one: nexus mesh connect"]
+        invite = "Invite one: nexus mesh invite; or call one" if view.port else "Call one"
+        return [*lines, f"No peer is linked. {invite}: nexus mesh connect NODE@HOST:PORT, or nexus mesh join URI"]
     rows = (
         (
             node_text(peer.node)[:16],

@@ -192,5 +192,10 @@ def _done(session: Session, made: OnboardingResult, show_words: bool, restored: 
         lines.append("Write them on paper. Whoever has them has your money; without them it cannot be recovered.")
     elif not restored:
         lines.append("Words     not shown; write them down now: nexus wallet backup --show-words")
-    lines.append("Next      nexus (the app), nexus wallet send ADDRESS AMOUNT, nexus node start")
+    if network.preset == "solo":
+        lines.append("Next      nexus (the app), nexus wallet send ADDRESS AMOUNT, nexus node start")
+    else:
+        lines.append(
+            f"Next      nexus (the app), or nexus node start; then nexus mesh {'invite' if network.stake else 'peers'}"
+        )
     session.done(document, lines)

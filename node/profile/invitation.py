@@ -101,7 +101,7 @@ def _parse_text(text: str) -> Invitation:
         raise _refusal("one of its parts stands twice")
     genesis = _hash(fields.get("genesis", [""])[0], "genesis")
     checkpoint = _hash(fields["checkpoint"][0], "checkpoint") if "checkpoint" in fields else b""
-    nodes = tuple(_node(value) for value in fields.get("node", []))
+    nodes = tuple(_node_of_invitation(value) for value in fields.get("node", []))
     if not 0 < len(nodes) <= MAX_NODES:
         raise _refusal(f"it names no node, or more than {MAX_NODES}")
     name = fields.get("name", [""])[0]
@@ -128,25 +128,40 @@ def address_text(address: Address) -> str:
 
 def parse_address(text: str) -> Address:
     """NODE@HOST:PORT or NODE@via:RELAY@HOST:PORT, nodes as nxn1… or 64 hexadecimal digits. Raises Refused."""
-    return _node(text.strip())
+    try:
+        return _node(text.strip())
+    except ValueError as error:
+        raise Refused(
+            "bad_place",
+            f"This does not say where a node is: {error}.",
+            "Write NODE@HOST:PORT, the node's id (nxn1…) before the @, or give a whole invitation (nexus://join?…).",
+        ) from None
+
+
+def _node_of_invitation(text: str) -> Address:
+    try:
+        return _node(text)
+    except ValueError as error:
+        raise _refusal(f"of a node that it names, {error}") from None
 
 
 def _node(text: str) -> Address:
+    """Raises ValueError, which says why."""
     identity, _, place = text.rpartition("@")
     identity, through, relay = identity.partition(f"@{_VIA}")
     host, _, port = place.rpartition(":")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     elif ":" in host:
-        raise _refusal("an IPv6 address in it stands without its brackets")
+        raise ValueError("the IPv6 address stands without its brackets")
     if not is_host(host) or not (port.isascii() and port.isdecimal() and len(port) < 6 and 0 < int(port) < 1 << 16):
-        raise _refusal("one of its nodes is not NODE@HOST:PORT")
+        raise ValueError("the place is not NODE@HOST:PORT")
     try:
         found = Address(host, int(port), _id(identity), _id(relay) if through else b"")
     except ValueError:
-        raise _refusal("its node's id is none") from None
+        raise ValueError("what stands before the @ is no node's id") from None
     if found.node == found.relay:
-        raise _refusal("one of its nodes is to be its own relay")
+        raise ValueError("it is to be its own relay")
     return found
 
 

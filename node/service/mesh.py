@@ -497,7 +497,9 @@ class Mesh:
         return addresses[0].node
 
     def ban(self, node: bytes, ban_ms: int = BAN_MS) -> bool:
-        """Do not talk to a node for a while; whether that is new."""
+        """Do not talk to a node for a while; whether that is new. Raises Refused for this one."""
+        if node == self.key.id:
+            raise Refused("bad_node", "That is this node itself.")
         changed = node not in self.bans
         self.bans[node] = self.clock() + ban_ms
         for number, peer in list(self.peers.items()):
@@ -528,11 +530,10 @@ class Mesh:
     def _save(self) -> None:
         now = self.clock()
         self.bans = {node: until for node, until in self.bans.items() if until > now}
-        self._file.save(self.port, self.book.rows(), self.bans, self.routing.routes.rows())
         self.thrift.count()
         allowance = self.thrift.allowance
         self._file.save(
-            self.port,
+            self._file.port,  # that of last time where it listens nowhere now: invitations name it
             self.book.rows(),
             self.bans,
             self.routing.routes.rows(),

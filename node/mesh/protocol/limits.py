@@ -128,6 +128,9 @@ MAX_SLEEPS = 3
 PING_MS = 20_000
 SILENCE_MS = 50_000
 """A peer that is not heard for so long is gone: it did not answer a ping either."""
+FIRST_PING_MS = 1_000
+MEASURE_MS = 60_000
+"""A link's delay is measured so soon, and so often where pings are not due because the link is busy."""
 SPARED_PING_MS = 4 * 60_000
 SPARED_SILENCE_MS = 5 * 60_000
 """The same for a link with a phone: its radio sleeps between."""

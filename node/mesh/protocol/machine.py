@@ -27,6 +27,7 @@ from node.mesh.protocol.limits import (
     MAX_HELD,
     MAX_HELD_BYTES,
     MAX_OVERDUE,
+    MEASURE_MS,
     PAGE_END,
     PING_MS,
     REQUEST_MS,
@@ -458,8 +459,10 @@ class Machine:
             peer.asked_history_ms = None
             peer.overdue_pages += 1
             self._late(peer, None, now_ms)
-        if silent >= (SPARED_PING_MS if spared else PING_MS) and peer.pinged_ms is None:
+        due = silent >= (SPARED_PING_MS if spared else PING_MS) or now_ms >= peer.measure_ms
+        if due and peer.pinged_ms is None:
             peer.pinged_ms = now_ms
+            peer.measure_ms = now_ms + (SPARED_PING_MS if spared else MEASURE_MS)
             peer.token += 1
             self._send(peer, Ping(peer.token), now_ms)
         self._go_on(peer, now_ms)
@@ -470,7 +473,7 @@ class Machine:
 
     def _due_of(self, peer: Peer) -> int:
         ping, silence = (SPARED_PING_MS, SPARED_SILENCE_MS) if self._spares(peer) else (PING_MS, SILENCE_MS)
-        due = peer.heard_ms + (ping if peer.pinged_ms is None else silence)
+        due = peer.heard_ms + silence if peer.pinged_ms is not None else min(peer.heard_ms + ping, peer.measure_ms)
         if peer.asked_history_ms is not None:
             return min(due, peer.asked_history_ms + HISTORY_MS)
         return due

@@ -6,7 +6,7 @@ from array import array
 from collections import deque
 
 from node.mesh.protocol.hello import Hello
-from node.mesh.protocol.limits import FAULT_MS, FAULTS, KNOWN, OWN_PERCENT
+from node.mesh.protocol.limits import FAULT_MS, FAULTS, FIRST_PING_MS, KNOWN, OWN_PERCENT
 from node.mesh.protocol.messages import KINDS, AnyMessage
 from node.mesh.protocol.quota import Quota
 
@@ -63,6 +63,8 @@ class Peer:
         self.token = 0
         """Of the last ping."""
         self.pinged_ms: int | None = None
+        self.measure_ms = now_ms + FIRST_PING_MS
+        """When it is pinged though the link is not silent."""
         self.delay_ms: int | None = None
         """How long the last ping took, there and back."""
         self.asked_history_ms: int | None = None

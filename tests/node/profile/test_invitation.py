@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from node.api.errors import Refused
 from node.encoding.hosts import Address
-from node.profile.invitation import MAX_NODES, PREFIX, Invitation, parse_invitation
+from node.encoding.node_id import node_text
+from node.profile.invitation import MAX_NODES, PREFIX, Invitation, parse_address, parse_invitation
 
 GENESIS, CHECKPOINT = bytes(range(32)), bytes(range(100, 132))
 _hash = st.binary(min_size=32, max_size=32)
@@ -90,11 +91,11 @@ def test_a_wrong_character_is_found(made: Invitation, data: st.DataObject) -> No
         (invitation().text().replace(":7400", ":٧٤"), "not NODE@HOST:PORT"),
         (invitation().text().replace("203.0.113.7", "2001:db8::1"), "without its brackets"),
         (invitation().text().replace("203.0.113.7", "-x-"), "not NODE@HOST:PORT"),
-        (invitation().text().replace("node=nxn1", "node=nxn1q"), "node's id is none"),
-        (invitation(nodes=(Address("h", 1, bytes(32)),)).text(), "node's id is none"),
-        (invitation(nodes=(Address("h", 1, b"n" * 32, bytes(32)),)).text(), "node's id is none"),
+        (invitation().text().replace("node=nxn1", "node=nxn1q"), "no node's id"),
+        (invitation(nodes=(Address("h", 1, bytes(32)),)).text(), "no node's id"),
+        (invitation(nodes=(Address("h", 1, b"n" * 32, bytes(32)),)).text(), "no node's id"),
         (invitation(nodes=(Address("h", 1, b"n" * 32, b"n" * 32),)).text(), "its own relay"),
-        (invitation().text().replace("@203", "@via:@203"), "node's id is none"),
+        (invitation().text().replace("@203", "@via:@203"), "no node's id"),
         (invitation(name="\x1b[2J").text(), "cannot be shown"),
         (invitation(name="x" * 65).text(), "too long"),
         ("nexus://join?" + "x" * 3_000, "too long"),
@@ -121,3 +122,11 @@ def test_any_text_is_an_invitation_or_refused(text: str) -> None:
 def test_a_long_name_asks_for_an_address() -> None:
     with pytest.raises(Refused, match="too long"):
         invitation("a-very-long-name-of-a-node.example.org").compact()
+
+
+@pytest.mark.parametrize("text", ["", "somewhere", "nxn1@", "203.0.113.7:7400", "NEXUS", f"{node_text(b'n' * 32)}@h:0"])
+def test_a_place_that_is_none_is_refused_as_a_place(text: str) -> None:
+    with pytest.raises(Refused, match="does not say where a node is") as caught:
+        parse_address(text)
+    assert caught.value.code == "bad_place"
+    assert "NODE@HOST:PORT" in caught.value.hint

@@ -17,12 +17,14 @@ from node.mesh.protocol.hello import SPARING
 from node.mesh.protocol.limits import (
     ANNOUNCE_MS,
     FAULTS,
+    FIRST_PING_MS,
     HISTORY_MS,
     KNOWN,
     MAX_BLOCKS_IN_FLIGHT,
     MAX_IN_FLIGHT,
     MAX_QUEUED,
     MAX_WISHES,
+    MEASURE_MS,
     PATIENCE,
     PING_MS,
     REQUEST_MS,
@@ -195,7 +197,7 @@ def test_a_link_that_ends_in_the_middle_costs_nothing() -> None:
 
 
 class Alone:
-    """A machine whose peers are scripted; numbers 1, 2, … stand for their links."""
+    """A machine whose peers are scripted; numbers 1, 2, … stand for their links, whose delays were just measured."""
 
     def __init__(self, peers: int = 1) -> None:
         self.network = Network(2)
@@ -204,7 +206,9 @@ class Alone:
         self.now = 1_000
         for number in range(1, peers + 1):
             self.machine.connected(number, self.network.nodes[1].hello, True, self.now)
-        self.effects()
+        for effect in self.wait(FIRST_PING_MS):
+            if isinstance(effect, Send) and isinstance(effect.message, Ping):
+                self.say(effect.peer, Pong(effect.message.token))
 
     def say(self, peer: int, *said: messages.AnyMessage) -> list[object]:
         for message in said:
@@ -470,6 +474,21 @@ def test_what_is_not_wanted_is_not_asked_for() -> None:
     assert there.host.has(TRANSACTION, own), "what one has oneself is given all the same"
     assert not saving.closed
     assert not there.closed
+
+
+def test_the_delay_of_a_busy_link_is_measured_soon_and_now_and_then() -> None:
+    alone = Alone(peers=0)
+    alone.machine.connected(1, alone.network.nodes[1].hello, True, alone.now)
+    measured = []
+    for second in range(2 * MEASURE_MS // 1_000):
+        alone.say(1, Ping(second))  # it is never silent
+        for effect in alone.wait(1_000):
+            if isinstance(effect, Send) and isinstance(effect.message, Ping):
+                measured.append(second)
+                alone.now += 7
+                alone.say(1, Pong(effect.message.token))
+    assert alone.machine.peers[1].delay_ms == 7
+    assert measured == [0, MEASURE_MS // 1_000]
 
 
 def test_a_farewell_ends_the_link_without_a_ban() -> None:
