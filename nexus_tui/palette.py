@@ -42,7 +42,9 @@ class CommandProvider(Provider):
         """Commands whose title, help or id match."""
         matcher = self.matcher(query)
         for command, title in self._entries():
-            score = max(matcher.match(title), matcher.match(command.id), 0.6 * matcher.match(command.help()))
+            score = max(matcher.match(title), matcher.match(command.id))
+            if query.casefold() in command.help().casefold():  # letters here and there would be in every sentence
+                score = max(score, 0.6 * matcher.match(command.help()))
             if score > 0:
                 yield Hit(score, matcher.highlight(title), self._call(command), text=title, help=command.help())  # type: ignore[arg-type]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -75,8 +76,6 @@ def invite(
     qr: Annotated[bool, typer.Option("--qr", help="Draw the short form as a QR code.")] = False,
 ) -> None:
     """Make an invitation to this network: whoever has it can join by this node."""
-    import shlex
-
     from node.profile.invitation import parse_invitation
 
     session = session_of(context)
@@ -84,8 +83,8 @@ def invite(
     lines = [
         made.uri,
         "",
-        "Whoever has it can join while this node runs: in the app by Join, or, quoted like this, with",
-        f"nexus init --network join --invite {shlex.quote(made.uri)}",
+        "Whoever has it can join while this node runs: Join in the app, or",
+        "nexus init --network join --invite 'URI' (in quotes: a shell would take it apart).",
         "",
         f"Short form: {made.compact}",
     ]
@@ -291,7 +290,7 @@ def peer_document(peer: PeerView) -> dict[str, Any]:
 
 
 def _peer_lines(view: MeshView) -> list[str]:
-    from nexus_tui.format import progress, reached_at, size, span, sparing_words
+    from nexus_tui.format import progress, size, span, sparing_words
     from node.encoding.node_id import node_text
 
     where = " ".join(view.hosts) or "nowhere"
@@ -306,21 +305,32 @@ def _peer_lines(view: MeshView) -> list[str]:
         lines.append(f"Relays     {circuits} for others, {size(view.relayed)} since the start")
     if view.sparing is not None:
         lines.append(f"Data       {sparing_words(view.sparing)}")
-    lines += [f"Blocks     {progress(view)}", ""]
+    lines.append(f"Blocks     {progress(view)}")
+    now_ms = int(time.time() * 1000)
+    for item in view.bans:
+        lines.append(f"Banned     {node_text(item.node)}, for {span(max(0, item.until_ms - now_ms))} still")
+    lines.append("")
     if not view.peers and view.sparing is not None and view.sparing.asleep:
         return [*lines, "It makes links when you pay, or at once: nexus mesh wake"]
     if not view.peers:
         invite = "Invite one: nexus mesh invite; or call one" if view.port else "Call one"
         return [*lines, f"No peer is linked. {invite}: nexus mesh connect NODE@HOST:PORT, or nexus mesh join URI"]
-    rows = (
-        (
-            node_text(peer.node)[:16],
-            reached_at(foreign(peer.host), peer.port, peer.relay),
-            "in" if peer.inbound else "out",
-            "" if peer.delay_ms is None else f"{peer.delay_ms} ms",
-            size(peer.bytes_in + peer.bytes_out),
-            span(peer.linked_ms),
-        )
-        for peer in view.peers
-    )
+    rows = [
+        ("node", "address", "way", "delay", "traffic", "linked for"),
+        *(_peer_row(peer) for peer in view.peers),
+    ]
     return [*lines, *table(rows, right=frozenset({3, 4, 5}))]
+
+
+def _peer_row(peer: PeerView) -> tuple[str, ...]:
+    from nexus_tui.format import reached_at, size, span
+    from node.encoding.node_id import node_text
+
+    return (
+        node_text(peer.node)[:16],
+        reached_at(foreign(peer.host), peer.port, peer.relay),
+        "in" if peer.inbound else "out",
+        "" if peer.delay_ms is None else f"{peer.delay_ms} ms",
+        size(peer.bytes_in + peer.bytes_out),
+        span(peer.linked_ms),
+    )

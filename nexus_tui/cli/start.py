@@ -195,7 +195,6 @@ def _done(session: Session, made: OnboardingResult, show_words: bool, restored: 
     if network.preset == "solo":
         lines.append("Next      nexus (the app), nexus wallet send ADDRESS AMOUNT, nexus node start")
     else:
-        lines.append(
-            f"Next      nexus (the app), or nexus node start; then nexus mesh {'invite' if network.stake else 'peers'}"
-        )
+        following = "invite" if network.stake else "peers"
+        lines.append(f"Next      nexus (the app), or nexus node start; then nexus mesh {following}")
     session.done(document, lines)

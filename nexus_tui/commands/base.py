@@ -9,10 +9,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
+    from textual.screen import Screen
+
     from nexus_tui.app import NexusApp
 
 EVERYWHERE = "everywhere"
 HOME, WALLET, DAG, NETWORK, SETTINGS, WIZARD = "home", "wallet", "dag", "network", "settings", "wizard"
+
+
+def front(app: NexusApp) -> Screen[object]:
+    """The screen that commands are about: that which is shown, or that over which the palette is open."""
+    screen = app.screen
+    return app.screen_stack[-2] if screen.has_class("--textual-command-palette") else screen
 
 
 class Command:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nexus_tui.commands.base import DAG, HOME, Command
+from nexus_tui.commands.base import DAG, HOME, Command, front
 
 if TYPE_CHECKING:
     from nexus_tui.app import NexusApp
@@ -18,7 +18,7 @@ class _OnDag(Command):
     @classmethod
     def available(cls, app: NexusApp) -> bool:
         """See `Command.available`."""
-        return getattr(app.screen, "place", "") == DAG and bool(app.view.dag and app.view.dag.blocks)
+        return getattr(front(app), "place", "") == DAG and bool(app.view.dag and app.view.dag.blocks)
 
 
 class FollowDag(_OnDag):
@@ -102,7 +102,7 @@ class ShowFinality(Command):
     @classmethod
     def shown(cls, app: NexusApp) -> bool:
         """See `Command.shown`."""
-        return getattr(app.screen, "place", "") == DAG or warned(app, "finality", "long_silence")
+        return getattr(front(app), "place", "") == DAG or warned(app, "finality", "long_silence")
 
 
 class ShowOffences(ShowFinality):
@@ -124,7 +124,7 @@ class ShowOffences(ShowFinality):
     @classmethod
     def shown(cls, app: NexusApp) -> bool:
         """See `Command.shown`."""
-        return getattr(app.screen, "place", "") == DAG or warned(app, "offence")
+        return getattr(front(app), "place", "") == DAG or warned(app, "offence")
 
 
 def warned(app: NexusApp, *codes: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nexus_tui.commands.base import NETWORK, Command
+from nexus_tui.commands.base import NETWORK, Command, front
 
 if TYPE_CHECKING:
     from nexus_tui.app import NexusApp
@@ -70,7 +70,7 @@ class GoNetwork(GoHome):
     def shown(cls, app: NexusApp) -> bool:
         """See `Command.shown`: where there can be links."""
         status = app.view.status
-        return getattr(app.screen, "place", "") == NETWORK or (status is not None and status.peers is not None)
+        return getattr(front(app), "place", "") == NETWORK or (status is not None and status.peers is not None)
 
 
 class GoSettings(GoHome):

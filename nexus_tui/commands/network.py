@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nexus_tui.commands.base import NETWORK, Command
+from nexus_tui.commands.base import NETWORK, Command, front
 
 if TYPE_CHECKING:
     from nexus_tui.app import NexusApp
@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 def _screen(app: NexusApp) -> NetworkScreen | None:
     """The network's screen while it is shown; an app that starts has no screen yet."""
-    if getattr(app.screen, "place", "") != NETWORK:
+    screen = front(app)
+    if getattr(screen, "place", "") != NETWORK:
         return None
     from nexus_tui.screens.network import NetworkScreen
 
-    return app.screen if isinstance(app.screen, NetworkScreen) else None
+    return screen if isinstance(screen, NetworkScreen) else None
 
 
 class Invite(Command):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nexus_tui.commands.base import HOME, WALLET, Command
+from nexus_tui.commands.base import HOME, WALLET, Command, front
 
 if TYPE_CHECKING:
     from nexus_tui.app import NexusApp
@@ -20,7 +20,7 @@ class _Ready(Command):
 
 
 def _pane(app: NexusApp) -> str | None:
-    return getattr(app.screen, "pane", None)
+    return getattr(front(app), "pane", None)
 
 
 class _InPane(_Ready):

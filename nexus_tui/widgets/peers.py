@@ -121,7 +121,7 @@ def map_lines(mesh: MeshView, node: bytes | None, now_ms: int) -> list[str]:
     """What is known of a node on the map, in three lines."""
     if node is None:
         return ["", "", ""]
-    name = short(node_text(node), 12, 6)
+    name = short(node_text(node), 8, 4)
     known = next((one for one in mesh.others if one.node == node), None)
     peer = next((one for one in mesh.peers if one.node == node), None)
     where = (
@@ -131,15 +131,12 @@ def map_lines(mesh: MeshView, node: bytes | None, now_ms: int) -> list[str]:
         listens = f"listens on port {mesh.port}" if mesh.port else "takes no links from outside"
         return [f"{name}  this node", listens, f"light {sanitize(mesh.region, 12)}" if mesh.region else ""]
     if peer is not None:
-        how = [
-            "called this node" if peer.inbound else "called by this node",
-            delay(peer.delay_ms),
-            f"since {day(peer.since_ms, now_ms)}",
-        ]
-        brings = f"brought {peer.brought:,} blocks first" if peer.brought else "brought no block first"
-        light = f", most of {sanitize(peer.region, 12)}" if peer.region else ""
+        how = ["called this node" if peer.inbound else "called by this node", delay(peer.delay_ms)]
+        brought = f"{peer.brought:,} blocks first" if peer.brought else "no block first"
+        light = f", mostly {sanitize(peer.region, 12)}" if peer.region else ""
         at = address(peer) if peer.relay or not where else where
-        return [f"{name}  {', '.join(part for part in how if part)}", at, brings + light]
+        since = f"since {day(peer.since_ms, now_ms)}"
+        return [f"{name}  {', '.join(part for part in how if part)}", at, f"{since}, {brought}{light}"]
     if known is None:
         return [name, "", ""]
     reached = (

@@ -63,7 +63,8 @@ async def examine_files(peers: Path, settings: MeshSettings, now_ms: int) -> tup
     found = [_network(frozenset(own_addresses())), _port(settings, file.port or settings.port)]
     if len(book):
         days = max(0, now_ms - book.newest_ms) // _DAY_MS
-        found.append(FindingView("addresses", OK, f"{len(book):,} known, the newest heard of {days} days ago", ""))
+        heard = f"{days} days ago" if days > 1 else "less than two days ago"
+        found.append(FindingView("addresses", OK, f"{len(book):,} known, the newest heard of {heard}", ""))
     else:
         found.append(FindingView("addresses", NOTE, "no other node is known", _HOW_TO_MEET))
     if settings.discovery:
@@ -121,8 +122,8 @@ def _peers(mesh: Mesh) -> Iterator[FindingView]:
         if mesh.thrift.asleep:
             yield FindingView("peers", OK, "none: the node sleeps to spare data", "To look now: nexus mesh wake")
         else:
-            advice = _HOW_TO_MEET if len(mesh.book) == 0 else "See “last errors” here; are the others online?"
-            yield FindingView("peers", PROBLEM, f"none is linked; {len(mesh.book)} addresses are known", advice)
+            advice = _HOW_TO_MEET if len(mesh.book) == 0 else "See “last error” below; are the others online?"
+            yield FindingView("peers", PROBLEM, f"none is linked; known addresses: {len(mesh.book)}", advice)
         return
     called = sum(not peer.link.inbound for peer in peers)
     prefixes = {prefix_of(peer.link.host) for peer in peers}
@@ -218,7 +219,8 @@ def _checkpoint(mesh: Mesh) -> FindingView:
     return FindingView(
         "checkpoint",
         PROBLEM if late else OK,
-        f"{what}, made {hours} h ago" + (" by this device's clock; newer blocks wait for finality" if late else ""),
+        f"{what}, made {f'{hours} h' if hours else 'less than an hour'} ago"
+        + (" by this device's clock; newer blocks wait for finality" if late else ""),
         "nexus dag finality names the validators that are missing." if late else "",
     )
 

@@ -15,6 +15,7 @@ from nexus_tui.commands import BY_ID, COMMANDS, commands_at
 from nexus_tui.screens.help import PAGES, keys_page, page
 from nexus_tui.settings import APP, KEYS, SECTIONS, read_preferences
 from node.profile.config import load
+from tests.nexus_tui.app.conftest import meshed, peer
 
 
 def test_ids_are_stable_and_dotted() -> None:
@@ -90,6 +91,28 @@ async def test_palette_lists_every_command_that_is_possible(world: Any, until: A
             assert "creenshot" not in listed
             await pilot.press("escape")
             await pilot.pause()
+
+
+@pytest.mark.parametrize(("place", "titles"), [("8", ("Invite somebody", "Ban the peer")), ("6", ("Find a block",))])
+async def test_palette_offers_what_the_screen_below_it_can_do(
+    world: Any, until: Any, place: str, titles: tuple[str, ...]
+) -> None:
+    world.node.link(meshed(peer(1)))
+    app = world.app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.view.read)
+        await pilot.press(place)
+        await until(pilot, lambda: all(command.available(app) for command in COMMANDS if command.title in titles))
+        for title in titles:
+            await pilot.press("colon", *title.split()[0].lower())
+            await until(pilot, lambda title=title: first_of_palette(app).startswith(title))
+            await pilot.press("escape")
+            await until(pilot, lambda: not app.screen.query("CommandList"))
+
+
+def first_of_palette(app: Any) -> str:
+    found = app.screen.query("CommandList")
+    return str(found.first().get_option_at_index(0).prompt) if found and found.first().option_count else ""
 
 
 async def test_palette_runs_a_command(world: Any, until: Any) -> None:

@@ -310,7 +310,9 @@ async def test_nodes_on_the_map_are_chosen_and_opened(world: Any, until: Any) ->
         assert "named by you" in shown(app, "#map-chosen")
         canvas.choose(peer(2).node)
         await pilot.pause()
-        assert "called by this node, 24 ms, since 05:53" in str(app.screen.query_one("#map-chosen").shown)
+        chosen = str(app.screen.query_one("#map-chosen").shown)
+        assert "called by this node, 24 ms\n" in chosen
+        assert "since 05:53, 60 blocks first" in chosen
         await pilot.press("b")
         await until(pilot, lambda: app.screen.query("#yes"))
         await pilot.click("#yes")

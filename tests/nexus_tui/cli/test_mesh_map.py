@@ -1,4 +1,4 @@
-"""`nexus mesh map`: what the node knows as a drawing, and as a document."""
+"""`nexus mesh map` and `peers`: what the node knows as a drawing, a table, and a document."""
 
 from __future__ import annotations
 
@@ -49,3 +49,13 @@ def test_a_script_gets_who_told_of_whom(nexus: Run) -> None:
     assert known["told_by"] == document["peers"][0]["node"]
     assert (known["group"], known["reached_ms"], known["linked"]) == ("local", None, False)
     assert document["sync"] == {"score": 5, "target": 9, "left_ms": None}
+
+
+@pytest.mark.usefixtures("linked")
+def test_peers_are_a_table_with_names_of_its_columns_and_bans_stand_above(nexus: Run) -> None:
+    lines = nexus("mesh", "peers").out.splitlines()
+    columns = next(line for line in lines if line.startswith("node "))
+    assert columns.split() == ["node", "address", "way", "delay", "traffic", "linked", "for"]
+    assert lines[lines.index(columns) + 1].startswith(node_text(MESH.peers[0].node)[:16])
+    (banned,) = (line for line in lines if line.startswith("Banned"))
+    assert banned.startswith(f"Banned     {node_text(MESH.bans[0].node)}, for ")
