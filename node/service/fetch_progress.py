@@ -17,7 +17,7 @@ STAGES = ("looking", "fetching", "checking")
 
 @dataclass(frozen=True, slots=True)
 class FetchView:
-    """`stage` is one of `STAGES`; bytes that came, of how many, and the ms that are left if that is known."""
+    """`stage` is one of `STAGES`; what is done of all work, and the ms that are left if that is known."""
 
     stage: str
     peers: int = 0
@@ -35,11 +35,7 @@ def in_words(view: FetchView) -> str:
         return "The network's state is here; checking all of it."
     percent = 100 * view.done // max(1, view.total)
     left = "" if view.left_ms is None else f", about {_span(view.left_ms)} left"
-    return f"Fetching the network's state: {percent} % of {_megabytes(view.total)} from {peers}{left}."
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1_000_000:.1f} MB"
+    return f"Fetching the network's state: {percent} %, from {peers}{left}."
 
 
 def _span(ms: int) -> str:

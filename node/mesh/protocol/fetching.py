@@ -19,6 +19,8 @@ from node.mesh.protocol.limits import BAN_MS, MAX_SLEEPS, OFFER_MS, PART_MS, PAR
 from node.mesh.protocol.messages import FRONT, PART_SIZE, AskPart, AskSnapshot, Offer, Part
 
 _FASTER = 4
+_ASKING = 16 << 10
+"""Bytes that come in about the time that a question takes."""
 
 
 class Offered(NamedTuple):
@@ -45,7 +47,8 @@ class Dropped(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """Bytes that are here, of how many, and how long the rest takes at the rate so far (None: not known yet)."""
+    """What is done of all work, in bytes, each section counting `_ASKING` more than it has; and how long the rest takes
+    at the rate so far (None: not known yet)."""
 
     done: int
     total: int
@@ -111,7 +114,7 @@ class Fetching:
         self._done = set(range(len(sizes))) - set(wanted)
         self._judging.clear()
         self._taken.clear()
-        self._began_ms, self._had = now_ms, sum(sizes[section] for section in self._done)
+        self._began_ms, self._had = now_ms, self._work(self._done)
         for peer in self._peers.values():
             if not peer.waits_for_offer:
                 peer.due_ms = now_ms
@@ -151,10 +154,13 @@ class Fetching:
 
     def progress(self, now_ms: int) -> Progress:
         """How far it is."""
-        done = sum(self._sizes[section] for section in (*self._done, *self._judging))
+        done = self._work((*self._done, *self._judging))
         done += sum(min(self._arrived.get(section, 0), self._sizes[section]) for section in self._holders)
-        total, fresh, passed = sum(self._sizes), done - self._had, now_ms - self._began_ms
+        total, fresh, passed = self._work(range(len(self._sizes))), done - self._had, now_ms - self._began_ms
         return Progress(done, total, (total - done) * passed // fresh if fresh > 0 and passed > 0 else None)
+
+    def _work(self, sections: Iterable[int]) -> int:
+        return sum(self._sizes[section] + _ASKING for section in sections)
 
     # -- links ----------------------------------------------------------------------------------------------------
 
