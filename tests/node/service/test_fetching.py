@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from node.service.fetch_progress import FetchView, read_progress, write_progress
 from node.service.joining import take_invitation
 from node.service.opening import ServiceSettings, open_service
 from node.service.peer_file import PeerFile
-from node.service.shelf import KeptSnapshot
+from node.service.shelf import KeptSnapshot, Shelf
 from node.storage.reader import reading
 from tests.node.service.fetch_world import (
     Country,
@@ -122,28 +123,19 @@ def flipped(front: bytes) -> bytes:
 async def test_a_false_front_bans_its_giver_and_another_one_is_taken(country: Country) -> None:
     liar = Host(country, kept=with_front(country, flipped, "false-front"))
     honest = Host(country)
-
-    def late(question: AnyMessage, answer: AnyMessage) -> AnyMessage:
-        return answer
-
-    honest.twist, honest.delay_s = late, 0.01
-    async with hosts(liar) as given:
-        newcomer = country.newcomer("front", given)
+    async with hosts(liar, honest) as given:
+        newcomer = country.newcomer("front", given[:1])  # so the front is the liar's
         beginning = asyncio.create_task(newcomer.begin())
-        await until(lambda: liar.given > BUCKETS, LONG)  # the front is the liar's
-        async with hosts(honest):
-            newcomer_file = PeerFile(newcomer.paths.peers)
-            assert not newcomer_file.bans
-            liar.others = [honest]
-            await until(lambda: beginning.done() or not liar.transport.links, LONG)
-            if not beginning.done():
-                # Only the liar was known; the honest one comes with the next try.
-                beginning.cancel()
-                await asyncio.wait({beginning})
-                newcomer.know([honest])
-                await newcomer.begin()
+        await until(lambda: liar.given > BUCKETS, LONG)
+        await until(lambda: not liar.transport.links, LONG)  # it was sent away
+        beginning.cancel()
+        await asyncio.wait({beginning})
+        assert newcomer.bans == {liar.key.id}
+        assert not newcomer.paths.chain_db.exists()
+        newcomer.know([honest])
+        await newcomer.begin()
     newcomer.stands_right()
-    assert honest.given <= BUCKETS, "the buckets had come"
+    assert honest.given == 1, "the buckets had come"
 
 
 class Lasting:
@@ -240,6 +232,40 @@ def test_progress_is_told_to_other_processes(country: Country) -> None:
         assert read_progress(paths) == view
     paths.progress.write_bytes(b"\xc0")
     assert read_progress(paths) is None
+
+
+async def test_the_shelf_keeps_two_of_different_epochs_and_clears_what_is_of_no_use(country: Country) -> None:
+    place = country.folder / "shelf"
+    place.mkdir()
+    for name in ("junk", "9.index", "8.snapshot"):
+        (place / name).write_bytes(b"\xc0")
+    shelf = Shelf(place, country.chain_db, country.genesis, country.clock)
+    assert not shelf.kept
+    assert not list(place.iterdir())
+    assert shelf.newest is shelf.find(b"") is None
+
+    shelf.finalised(country.final)
+    shelf.finalised(country.final)
+    await shelf.close()
+    assert [one.checkpoint for one in shelf.kept] == [country.final.checkpoint]
+    again = Shelf(place, country.chain_db, country.genesis, country.clock)
+    assert again.kept == shelf.kept, "a restart finds it"
+    assert again.find(country.trusted[:16]) == again.find(b"other") == again.newest
+
+    shelf.finalised(country.final)
+    await shelf.close()
+    assert len(shelf.kept) == 1, "one an epoch is enough"
+    shelf.kept = [replace(shelf.kept[0], checkpoint=shelf.kept[0].checkpoint._replace(slot=slot)) for slot in (1, 25)]
+    shelf.finalised(country.final)
+    await shelf.close()
+    assert [one.checkpoint.slot for one in shelf.kept] == [25, country.final.checkpoint.slot]
+
+    parameters = country.genesis.parameters
+    late = country.clock() + parameters.unbonding_slots * parameters.slot_ms // 2
+    old = Shelf(country.folder / "old-shelf", country.chain_db, country.genesis, lambda: late)
+    old.finalised(country.final)
+    await old.close()
+    assert not old.kept, "nobody may begin from one so old"
 
 
 async def kept(street: Street) -> KeptSnapshot:
