@@ -38,8 +38,12 @@ async def connect(paths: ProfilePaths, config: Config, need: Need) -> AsyncItera
         if running is not None:
             yield await stack.enter_async_context(running)
         elif need == "read":
+            from node.service.fetch_progress import in_words, read_progress
             from node.service.reading import read_only
 
+            begins = read_progress(paths)
+            if begins is not None and not paths.chain_db.exists():
+                raise NoNode("fetching", in_words(begins), "The node answers when that is done.")
             yield await stack.enter_async_context(read_only(paths))
         elif need == "write":
             yield await _own_or_running(paths, config, stack)
