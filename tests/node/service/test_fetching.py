@@ -16,6 +16,7 @@ from node.profile.invitation import Invitation
 from node.service import bootstrap
 from node.service.beginning import Beginning, forget_beginning, keep_beginning, read_beginning
 from node.service.fetch_progress import FetchView, read_progress, write_progress
+from node.service.follower import TOO_FAR_BEHIND
 from node.service.joining import take_invitation
 from node.service.opening import ServiceSettings, open_service
 from node.service.peer_file import PeerFile
@@ -326,3 +327,44 @@ def test_an_invitation_may_be_renewed_while_no_node_runs(country: Country) -> No
     newcomer.paths.chain_db.write_bytes(country.town.paths.chain_db.read_bytes())
     assert not take_invitation(newcomer.paths, country.genesis, fresh), "a chain with final blocks goes on"
     assert read_beginning(newcomer.paths) is None
+
+
+async def test_a_node_that_is_cut_off_says_so_and_is_opened_anew(tmp_path: Path) -> None:
+    country = await asyncio.to_thread(Country, tmp_path)
+    town = country.town
+    async with town.node(mesh=HERE) as node:
+        events = node.subscribe(("alert",))
+        async with events as heard:
+            node.cut_off()
+            await asyncio.wait_for(node.again_requested.wait(), LONG)
+            told = [event async for event in heard]
+        assert [alert.code for alert in node.alerts.standing() if alert.code == TOO_FAR_BEHIND]
+        assert any(event.text == TOO_FAR_BEHIND for event in told), "and who listens hears the end"
+        final = node.engine.final
+    assert read_beginning(town.paths) == Beginning(final.hash, over=True)
+
+
+async def test_a_chain_is_replaced_only_when_the_other_is_whole(
+    country: Country, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newcomer = country.newcomer("over", [])
+    forget_beginning(newcomer.paths)
+    async with open_service(newcomer.paths, ServiceSettings(serve=False), country.clock):
+        pass
+    before = newcomer.paths.chain_db.read_bytes()
+    keep_beginning(newcomer.paths, Beginning(country.oldest.hash, over=True))
+    monkeypatch.setattr(bootstrap, "PATIENCE_S", 0.5)
+    assert "as it is here" in await newcomer.begin()
+    assert newcomer.paths.chain_db.read_bytes() == before
+    monkeypatch.undo()
+
+    parameters = country.genesis.parameters
+    late = country.clock() + parameters.unbonding_slots * parameters.slot_ms // 2
+    async with hosts(Host(country)) as given:
+        newcomer.know(given)
+        assert "half the unbonding period" in await newcomer.begin(lambda: late), (
+            "told, and the node opens all the same"
+        )
+        assert newcomer.paths.chain_db.read_bytes() == before
+        await newcomer.begin()
+    newcomer.stands_right()
