@@ -117,7 +117,10 @@ def span(ms: int) -> str:
 
 
 def place(host: str, port: int) -> str:
-    """Where a node is reached; an IPv6 address stands in brackets. `host` is sanitized by whoever shows it."""
+    """Where a node is reached; an IPv6 address stands in brackets. `host` is sanitized by whoever shows it. Without a
+    port the node listens nowhere: it is only seen there."""
+    if not port:
+        return host
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

@@ -298,7 +298,7 @@ class Live:
             except (Refused, NoNode) as error:  # no links here: all else can be read all the same
                 view = replace(view, mesh=None, mesh_fault=error)
         self._delay = _FIRST_RETRY
-        self._set(replace(view, region=self.view.region, fault=None, read=True))
+        self._set(replace(view, region=self.view.region, fault=None, opening="", read=True))
         if self.faucet is None and self.household.has_faucet:
             await self._find_faucet()
 

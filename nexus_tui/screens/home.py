@@ -171,7 +171,10 @@ class HomeScreen(MainScreen):
         box = self.query_one("#alerts", Line)
         parts: list[Content] = []
         if view.fault is not None and view.status is not None:
-            parts.append(text(f"The node does not answer; this is what was known. {view.fault.message}", "$error"))
+            if view.opening:
+                parts.append(text(f"The node begins anew. {view.opening} What you see was true before.", "$warning"))
+            else:
+                parts.append(text(f"The node does not answer; this is what was known. {view.fault.message}", "$error"))
         alerts = view.status.alerts if view.status is not None else ()
         for place, alert in enumerate(sorted(alerts, key=lambda alert: alert.level != "error")):
             parts.append(self._alert(alert, whole=not place or not self.has_class("-narrow")))

@@ -104,8 +104,9 @@ class Shelf:
         try:
             made = await asyncio.to_thread(keep_snapshot, self._chain_db, self._genesis, final, self._folder)
         except (NexusError, OSError, WalkError) as error:
-            # The chain went on too far meanwhile, or the disk is full: the next epoch has another.
-            _log.warning("no snapshot is kept of checkpoint %d: %s", final.number, error)
+            # The chain went on too far meanwhile or begins above it, or the disk is full: the next epoch has another.
+            level = logging.WARNING if isinstance(error, OSError) else logging.INFO
+            _log.log(level, "no snapshot is kept of checkpoint %d: %s", final.number, error)
         else:
             _log.info("a snapshot of checkpoint %d is kept for newcomers", final.number)
             self.kept.append(made)

@@ -403,3 +403,13 @@ async def test_a_node_that_sleeps_says_when_it_looks_again(world: Any, until: An
         await pilot.press("a")
         await pilot.pause()
         assert world.node.woken == woken + 2, "an awake node need not be woken"
+
+
+async def test_a_peer_that_listens_nowhere_has_no_port(world: Any, until: Any) -> None:
+    world.node.link(meshed(replace(peer(1), port=0)))
+    app = world.app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, until)
+        (entry,) = prompts(app)
+        assert "192.168.1.1 " in entry
+        assert ":0" not in entry.split(" in ")[0]

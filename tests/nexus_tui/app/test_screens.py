@@ -380,6 +380,38 @@ async def test_a_node_that_comes_late_is_found(world: Any, until: Any) -> None:
         assert app.view.fault is None
 
 
+async def test_a_node_that_begins_anew_says_how_far_it_is(
+    world: Any, until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = asyncio.Event()
+    there.set()
+
+    @asynccontextmanager
+    async def once_there() -> Any:
+        await there.wait()
+        async with world.node.opened() as node:
+            yield node
+
+    async def gone() -> None:
+        raise NoNode("node_gone", "The node closed the connection.", "")
+
+    app = world.app()
+    words = "Fetching the network's state: 40 % of 0.1 MB from 1 peer."
+    app.household = replace(app.household, open_node=once_there, opening=lambda: "" if there.is_set() else words)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.view.read)
+        there.clear()
+        with monkeypatch.context() as patched:
+            patched.setattr(world.node, "status", gone)
+            world.node.new_block()
+            await until(pilot, lambda: words in shown(app, "#alerts"))
+            assert "begins anew" in shown(app, "#alerts")
+        there.set()
+        await until(pilot, lambda: app.view.fault is None)
+        await until(pilot, lambda: "begins anew" not in shown(app, "#alerts"))
+        assert not app.view.opening
+
+
 async def test_a_fault_in_a_job_is_told_and_logged_without_values(world: Any, home: Any, until: Any) -> None:
     app, pilot = home
 
