@@ -23,7 +23,7 @@ from node.mesh.protocol.messages import MAX_CHECKPOINT
 from node.profile.paths import ProfilePaths
 from node.service.beginning import Beginning, forget_beginning, keep_beginning, read_beginning
 from node.service.fetch_progress import FetchView, clear_progress, write_progress
-from node.service.fetching import AskForProof, FalseProof, SnapshotFetch, Way, clear
+from node.service.fetching import AskForProof, FalseProof, SnapshotFetch, Way
 from node.service.mesh_settings import MeshSettings
 from node.service.peer_file import PeerFile
 from node.service.snapshots import adopt_snapshot
@@ -121,7 +121,7 @@ class Bootstrap:
         checkpoint = fetch.checkpoint
         assert checkpoint is not None
         forget_beginning(self._paths)
-        clear(self._paths.fetching)
+        fetch.folder.clear()
         return f"Began from checkpoint {checkpoint.number} of the network; what came before it is not kept here."
 
     async def _believes(self, checkpoint: Checkpoint, ask: AskForProof) -> Way | None:
@@ -188,7 +188,7 @@ class Bootstrap:
         return True
 
     def _adopt(self, fetch: SnapshotFetch, checkpoint: Checkpoint) -> None:
-        source = fetch.assembled()
+        source = fetch.folder.assembled()
         # From here on a chain may be missing until the new one is there.
         keep_beginning(self._paths, Beginning(checkpoint.hash, over=True))
         try:

@@ -1,8 +1,7 @@
 """Fetching a snapshot over links, before there is a chain: the host of `node.mesh.protocol.fetching`.
 
-A guest with a key of the moment calls peers, asks what they offer, and keeps what was checked in the profile's folder
-`fetching`, so that a node that is killed goes on where it was. Buckets are named by their waves' hashes: those that did
-not change between two snapshots serve for both.
+A guest with a key of the moment calls peers, asks what they offer, and keeps what was checked (`fetch_folder`), so that
+a node that is killed goes on where it was.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import shutil
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from pathlib import Path
@@ -36,7 +34,6 @@ from node.mesh.protocol.fetching import Came, Dropped, Fetching, Offered
 from node.mesh.protocol.hello import GUEST, PROTOCOL, Hello
 from node.mesh.protocol.limits import BAN_MS, LIMITS, PART_MS, sizes_in
 from node.mesh.protocol.messages import (
-    BUCKETS,
     FRONT,
     SECTIONS,
     Addresses,
@@ -50,12 +47,11 @@ from node.mesh.protocol.messages import (
     WireError,
 )
 from node.mesh.transport import Transport
-from node.profile.paths import make_private_folder
+from node.service.fetch_folder import FetchFolder
 from node.service.fetch_progress import FetchView
 from node.service.mesh_settings import MeshSettings
 from node.service.peer_file import PeerFile
 from node.service.shelf import NO_PROOF
-from node.storage.parts import assemble, check_bucket
 
 _LINKS = 6
 _DIALS = 3
@@ -99,14 +95,13 @@ class SnapshotFetch:
         self.certificates: Way = ()
         self._choosing = asyncio.Lock()
         self.file = file
-        self._folder = folder
+        self.folder = FetchFolder(folder, numpy)
         self._genesis = genesis
         self._settings = settings
         self._clock = clock
         self._believes = believes
         self._trusted = trusted
         self._pages: dict[int, asyncio.Future[Proof]] = {}  # of proofs, by who was asked
-        self._numpy = numpy
         key = NodeKey(os.urandom(32))  # of the moment: who only asks need not be known again
         self._nonce = os.urandom(16)
         self.book = AddressBook(key.id, Random(os.urandom(16)))
@@ -114,7 +109,6 @@ class SnapshotFetch:
         self._places: list[tuple[str, int]] = []  # of the local network, whose node ids are not known
         self._dialling: set[bytes] = set()
         self._numbers = 0
-        self._buckets = b""
         self._buffers: dict[tuple[int, int], bytearray] = {}
         self._to_check: asyncio.Queue[tuple[bytes | None, int, int, bytes]] = asyncio.Queue()
         self._front_giver: tuple[int, bytes] = (-1, b"")
@@ -136,7 +130,6 @@ class SnapshotFetch:
     # -- life -----------------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> SnapshotFetch:
-        make_private_folder(self._folder)
         self._tasks = await asyncio.TaskGroup().__aenter__()
         work = [self._call_on(), self._check_on(), self._keep_time()]
         if self._settings.discovery:
@@ -162,17 +155,10 @@ class SnapshotFetch:
             async with asyncio.timeout(seconds):
                 await self._changed.wait()
 
-    def assembled(self) -> Path:
-        """All sections as one snapshot file."""
-        target = self._folder / "whole.snapshot"
-        buckets = [self._place(bucket) for bucket in range(BUCKETS)]
-        assemble(target, self._place(FRONT), buckets)
-        return target
-
     def front_is_false(self) -> None:
         """What is in the front contradicts itself or the checkpoint: who gave it is not asked again."""
         number, node = self._front_giver
-        self._place(FRONT).unlink(missing_ok=True)
+        self.folder.forget_front()
         if node:
             self.file.bans[node] = self._clock() + BAN_MS
         self.machine.checked(number, FRONT, False, self._now_ms())
@@ -334,8 +320,7 @@ class SnapshotFetch:
 
     def _take(self, number: int, section: int, data: bytes, last: bool) -> None:
         if section == FRONT:
-            with self._draft(number).open("ab") as file:
-                file.write(data)
+            self.folder.add_to_front(number, data)
             if last:
                 self._to_check.put_nowait((self.machine.checkpoint, number, section, b""))
             return
@@ -348,7 +333,7 @@ class SnapshotFetch:
     def _drop(self, number: int, section: int) -> None:
         self._buffers.pop((number, section), None)
         if section == FRONT:
-            self._draft(number).unlink(missing_ok=True)
+            self.folder.drop_front(number)
 
     async def _keep_time(self) -> None:
         while True:
@@ -362,17 +347,6 @@ class SnapshotFetch:
             self._do()
 
     # -- what is kept ---------------------------------------------------------------------------------------------
-
-    def _place(self, section: int) -> Path:
-        """A section's file, by what must be in it."""
-        assert self.checkpoint is not None
-        if section == FRONT:
-            return self._folder / f"front-{self.checkpoint.hash.hex()[:32]}"
-        expected = self._buckets[32 * section : 32 * section + 32]
-        return self._folder / f"bucket-{section:03d}-{expected.hex()[:32]}"
-
-    def _draft(self, number: int) -> Path:
-        return self._folder / f"draft-{number}"
 
     async def _check_on(self) -> None:
         """Look at whole sections, one after the other."""
@@ -388,15 +362,9 @@ class SnapshotFetch:
         if section == FRONT:  # whether it is true the whole will show
             link = self.links.get(number)
             self._front_giver = (number, b"" if link is None else link.peer)
-            os.replace(self._draft(number), self._place(FRONT))
+            self.folder.keep_front(number)
             return True
-        place, expected = self._place(section), self._buckets[32 * section : 32 * section + 32]
-        good = await asyncio.to_thread(check_bucket, section, data, expected, numpy=self._numpy)
-        if good:
-            draft = place.with_suffix(".new")
-            draft.write_bytes(data)
-            os.replace(draft, place)
-        return good
+        return await self.folder.keep_bucket(section, data)
 
     async def _look_at(self, number: int, offer: Offer) -> None:
         try:
@@ -441,30 +409,11 @@ class SnapshotFetch:
 
     async def _begin(self, checkpoint: Checkpoint, offer: Offer) -> None:
         """Fetch this one; what came in an earlier run, or of another snapshot, serves where it is the same."""
-        self.checkpoint, self._buckets = checkpoint, offer.buckets
+        self.checkpoint = checkpoint
         self._buffers.clear()
-        lacking = [section for section in range(SECTIONS) if not await self._is_here(section)]
-        wanted = {self._place(section) for section in range(SECTIONS)}
-        for file in self._folder.iterdir():
-            if file not in wanted:
-                file.unlink(missing_ok=True)
+        lacking = await self.folder.begin(checkpoint.hash, offer.buckets)
         _log.info("fetching the state at checkpoint %d: %d of %d parts", checkpoint.number, len(lacking), SECTIONS)
         self.machine.begin(checkpoint.hash, offer.sizes, lacking, self._now_ms())
-
-    async def _is_here(self, section: int) -> bool:
-        try:
-            data = self._place(section).read_bytes() if section != FRONT else b""
-        except FileNotFoundError:
-            return False
-        if section == FRONT:
-            return self._place(FRONT).exists()
-        expected = self._buckets[32 * section : 32 * section + 32]
-        return await asyncio.to_thread(check_bucket, section, data, expected, numpy=self._numpy)
-
-
-def clear(folder: Path) -> None:
-    """Nothing of it is needed any more."""
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _send(link: Link, message: AnyMessage) -> None:
