@@ -134,8 +134,11 @@ async def _serve(session: Session, paths: ProfilePaths, supervisor: Supervisor, 
 
 
 async def _greet(session: Session, paths: ProfilePaths, service: Service, supervisor: Supervisor) -> None:
-    """Say that the node is ready: to the log, to the supervisor, to whoever started it."""
+    """Say that the node is ready, and what already is not well: to the log, to the supervisor, to who started it."""
+    from nexus_tui.cli.watching import alert_text
+
     status = await service.node.status()
+    report = [*service.report, *(alert_text(alert) for alert in status.alerts if alert.level != "info")]
     _log.info("ready: %s, block %d, process %d", status.mode, status.height, os.getpid())
     session.done(
         {
@@ -145,10 +148,10 @@ async def _greet(session: Session, paths: ProfilePaths, service: Service, superv
             "socket": str(paths.socket),
             "mode": status.mode,
             "height": status.height,
-            "report": list(service.report),
+            "report": report,
         },
         [
-            *service.report,
+            *report,
             f"The node of {paths.name!r} runs ({status.mode}, block {status.height}); Ctrl-C stops it.",
         ],
     )
