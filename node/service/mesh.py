@@ -67,6 +67,8 @@ _LOCAL_AGAIN_S = 120.0
 """A place of the local network that was no use is tried again so much later; who cannot hear asks as often."""
 _CROSSING_S = 5.0
 _QUIET_S = 5.0
+_BRIEF_S = 5.0
+"""Whoever ends a link so soon wants none for now."""
 _TELL_S = 0.25
 """Changes of the links are told together, so often at most."""
 
@@ -299,12 +301,23 @@ class Mesh:
         except LinkError as error:
             _log.info("%r ended: %s", link, error.message)
         finally:
-            if self.peers.pop(number, None) is not None and not self.peers:
-                self.recovery.lost_all()
+            if (peer := self.peers.pop(number, None)) is not None:
+                self._ended_there(peer)
+                if not self.peers:
+                    self.recovery.lost_all()
             self.gossip.disconnected(number)
             self.relaying.unlinked(number)
             self._wake.set()
             self.links_changed()
+
+    def _ended_there(self, peer: Peer) -> None:
+        """The peer ended a link, or gave reason to. Who does so at once is called later each time, not in a circle."""
+        if peer.link.relay:
+            return
+        if self.now_ms() - peer.since_ms >= _BRIEF_S * 1000:
+            self.book.lasted(peer.link.peer)
+        elif not peer.link.inbound:
+            self.book.sent_away(peer.link.peer, self.clock())
 
     def _tell_others(self, address: Address) -> None:
         """Somebody new can be reached: a few peers hear of it."""
@@ -347,6 +360,7 @@ class Mesh:
                     _log.warning("%r is not let in for %d min: %s (%s)", peer.link, ban_ms // 60_000, text, code)
                     self.bans[peer.link.peer] = self.clock() + ban_ms
                 _send(peer.link, Bye(code[:32], text[:200]))
+                self._ended_there(peer)
                 self._end(number, peer, code, text)
             case _:
                 pass

@@ -32,7 +32,7 @@ _HORIZON_MS = 30 * 86_400_000
 
 
 class _Entry:
-    __slots__ = ("address", "failures", "heard_ms", "next_ms", "prefix", "reached_ms", "source")
+    __slots__ = ("address", "failures", "heard_ms", "next_ms", "prefix", "reached_ms", "sent_away", "source")
 
     def __init__(self, address: Address, source: bytes, heard_ms: int) -> None:
         self.address = address
@@ -41,6 +41,7 @@ class _Entry:
         self.heard_ms = heard_ms
         self.reached_ms = 0
         self.failures = 0
+        self.sent_away = 0
         self.next_ms = 0
 
 
@@ -118,6 +119,17 @@ class AddressBook:
         entry.next_ms = now_ms + min(FIRST_WAIT_MS << doubled, LONGEST_WAIT_MS)
         if entry.failures >= MAX_FAILURES and now_ms - entry.reached_ms > _WEEK_MS and entry.source:
             self.forget(node)
+
+    def sent_away(self, node: bytes, now_ms: int) -> None:
+        """A link to the node came about, and the node ended it at once: it keeps this one out, or has no room."""
+        if (entry := self._entries.get(node)) is not None:
+            entry.next_ms = now_ms + min(FIRST_WAIT_MS << min(entry.sent_away, 16), LONGEST_WAIT_MS)
+            entry.sent_away += 1
+
+    def lasted(self, node: bytes) -> None:
+        """A link with the node has held."""
+        if (entry := self._entries.get(node)) is not None:
+            entry.sent_away = 0
 
     def forget(self, node: bytes) -> bool:
         """Strike a node out; whether it was there."""

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from node.encoding.hosts import Address
+from node.mesh.protocol import messages
 from node.service.mesh import Mesh
 from node.service.mesh_settings import MeshSettings
 from node.service.node import Node
@@ -83,3 +84,16 @@ async def test_links_that_come_and_go_are_told_together(tmp_path: Path) -> None:
             async with asyncio.timeout(LONG):
                 assert (await anext(events)).topic == "mesh"
             assert len(mesh_of(centre).peers) == 2
+
+
+async def test_who_is_kept_out_does_not_call_in_a_circle(tmp_path: Path) -> None:
+    async with Street(tmp_path, validators=2) as street:
+        host, guest = (mesh_of(node) for node in street.nodes)
+        street.meet(1, 0)
+        await until(lambda: len(host.peers) == len(guest.peers) == 1, LONG)
+        host.ban(guest.key.id)
+        await until(lambda: not guest.peers, LONG)
+        guest.wake()
+        await until(lambda: (guest.book.next_ms() or 0) > guest.clock(), LONG)
+        links, _ = guest.traffic.sent[messages.NUMBERS[messages.AskAddresses]]  # each that it opens begins so
+        assert links < 5

@@ -140,6 +140,23 @@ def test_failures_make_the_wait_longer_and_the_hopeless_are_forgotten() -> None:
     assert not len(made)
 
 
+def test_who_ends_links_at_once_is_called_later_each_time() -> None:
+    one = book(1)
+    waits = []
+    for _ in range(12):
+        one.reached(node(0), NOW)
+        one.sent_away(node(0), NOW)
+        due = one.next_ms()
+        assert due is not None
+        assert one.candidate(due - 1, (), ()) is None
+        waits.append(due - NOW)
+    assert waits[:3] == [FIRST_WAIT_MS, 2 * FIRST_WAIT_MS, 4 * FIRST_WAIT_MS]
+    assert waits[-1] == LONGEST_WAIT_MS
+    one.lasted(node(0))
+    one.sent_away(node(0), NOW)
+    assert one.next_ms() == NOW + FIRST_WAIT_MS
+
+
 def test_who_was_named_by_the_owner_is_never_forgotten() -> None:
     made = book(1)
     for turn in range(3 * MAX_FAILURES):
