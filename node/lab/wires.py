@@ -8,9 +8,10 @@ from heapq import heappop, heappush
 
 from node.lab.agenda import Agenda
 from node.lab.links import Links
+from node.mesh.protocol.forms import weight
 from node.mesh.protocol.frames import HEAD_SIZE
 from node.mesh.protocol.limits import LIMITS
-from node.mesh.protocol.messages import AnyMessage, Given, Inventory, weight
+from node.mesh.protocol.messages import AnyMessage, Given, Inventory
 
 Label = type[AnyMessage] | int
 """The type of a message; of things that are given, their kind."""

@@ -26,8 +26,8 @@ from node.mesh.certificate import make_credentials
 from node.mesh.discovery import ask
 from node.mesh.identity import NodeKey
 from node.mesh.link import Link, LinkError
+from node.mesh.protocol import forms, messages
 from node.mesh.protocol import hello as greetings
-from node.mesh.protocol import messages
 from node.mesh.protocol.addresses import AddressBook
 from node.mesh.protocol.effects import Close, Send
 from node.mesh.protocol.fetching import Came, Dropped, Fetching, Offered
@@ -261,7 +261,7 @@ class SnapshotFetch:
         while number in self.links:
             for kind, body in await link.receive():
                 try:
-                    message = messages.decode(kind, body)
+                    message = forms.decode(kind, body)
                     self._hear(number, link, message)
                 except WireError as error:
                     self._end(Close(number, error.code, str(error), BAN_MS))
@@ -417,4 +417,4 @@ class SnapshotFetch:
 
 
 def _send(link: Link, message: AnyMessage) -> None:
-    link.send(messages.NUMBERS[type(message)], messages.encode(message), LIMITS[type(message)].queue)
+    link.send(messages.NUMBERS[type(message)], forms.encode(message), LIMITS[type(message)].queue)

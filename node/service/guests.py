@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from node.encoding.canonical import pack
 from node.mesh.link import Link, LinkError
-from node.mesh.protocol import messages
+from node.mesh.protocol import forms, messages
 from node.mesh.protocol.limits import GUEST_MS, GUEST_VOLUME, LIMITS, MAX_GUESTS
 from node.mesh.protocol.messages import (
     PART_SIZE,
@@ -56,16 +56,16 @@ class Guests:
                 async with asyncio.timeout(GUEST_MS / 1000):
                     frames = await link.receive()
                 for kind, body in frames:
-                    message = messages.decode(kind, body)
+                    message = forms.decode(kind, body)
                     if not quota.allows(message, self._now_ms()):
                         raise WireError("too_much", "A guest asks too much.")
                     answer = await self._answer(link, message)
-                    size = messages.weight(answer)
+                    size = forms.weight(answer)
                     while not volume.has(size, self._now_ms()):  # noqa: ASYNC110
                         await asyncio.sleep(_PAUSE_S)
                     volume.take(size)
                     number = messages.NUMBERS[type(answer)]
-                    link.send(number, messages.encode(answer), LIMITS[type(answer)].queue)
+                    link.send(number, forms.encode(answer), LIMITS[type(answer)].queue)
                     await link.drain(GUEST_MS / 1000)
         except (LinkError, TimeoutError):
             await link.close()

@@ -17,7 +17,7 @@ from node.ledger.parameters import ParameterError
 from node.mesh.certificate import make_credentials
 from node.mesh.identity import NodeKey
 from node.mesh.link import LinkError
-from node.mesh.protocol import messages
+from node.mesh.protocol import forms, messages
 from node.mesh.protocol.addresses import AddressBook
 from node.mesh.protocol.hello import GUEST, PROTOCOL, Hello
 from node.mesh.protocol.limits import GUEST_MS, LIMITS, size_of
@@ -111,10 +111,10 @@ async def _ask(transport: Transport, address: Address, invitation: Invitation) -
     link = await transport.connect(address.host, address.port, address.node)
     try:
         question = AskGenesis()
-        link.send(messages.NUMBERS[AskGenesis], messages.encode(question), LIMITS[AskGenesis].queue)
+        link.send(messages.NUMBERS[AskGenesis], forms.encode(question), LIMITS[AskGenesis].queue)
         while True:
             for kind, body in await link.receive():
-                match messages.decode(kind, body):
+                match forms.decode(kind, body):
                     case GenesisFile(data):
                         return _checked(data, invitation)
                     case Bye(_, text):

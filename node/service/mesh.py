@@ -23,8 +23,8 @@ from node.mesh.admission import AdmissionLimits
 from node.mesh.certificate import make_credentials
 from node.mesh.identity import NodeKey
 from node.mesh.link import Link, LinkError
+from node.mesh.protocol import forms, messages
 from node.mesh.protocol import hello as greetings
-from node.mesh.protocol import messages
 from node.mesh.protocol.addresses import AddressBook
 from node.mesh.protocol.effects import Close, Heard, Parted, Send
 from node.mesh.protocol.hello import CIRCUITS, GUEST, RELAY, Hello
@@ -558,7 +558,7 @@ class Mesh:
 
 
 def _send(link: Link, message: AnyMessage) -> bool:
-    return link.send(messages.NUMBERS[type(message)], messages.encode(message), LIMITS[type(message)].queue)
+    return link.send(messages.NUMBERS[type(message)], forms.encode(message), LIMITS[type(message)].queue)
 
 
 async def _close(link: Link, code: str, text: str) -> None:

@@ -32,7 +32,7 @@ from node.mesh import transport
 from node.mesh.certificate import make_credentials
 from node.mesh.identity import NodeKey
 from node.mesh.link import Link, LinkError, LinkLimits
-from node.mesh.protocol import messages
+from node.mesh.protocol import forms, messages
 from node.mesh.protocol.frames import frame_head
 from node.mesh.protocol.hello import PROTOCOL, RELAY, Hello
 from node.mesh.protocol.limits import AT_ONCE, BULK, CONTROL, LIMITS, SELDOM
@@ -113,7 +113,7 @@ class Field:
 
     def say(self, link: Link, message: AnyMessage) -> bool:
         self.sent += 1
-        return link.send(messages.NUMBERS[type(message)], messages.encode(message), BULK)
+        return link.send(messages.NUMBERS[type(message)], forms.encode(message), BULK)
 
     async def until_gone(self, link: Link, since: float) -> None:
         """Wait for a link's end, and note how long that took."""
@@ -144,7 +144,7 @@ async def flood(field: Field, link: Link, make: Callable[[], AnyMessage], *, rea
         message = make()
         limit = LIMITS[type(message)]
         field.say(link, message)
-        said, volume = said + 1, volume + messages.weight(message)
+        said, volume = said + 1, volume + forms.weight(message)
         parts = 1 if limit.rate <= SELDOM else AT_ONCE
         if proof is None and (said > limit.rate // parts or volume > limit.volume // parts):
             with contextlib.suppress(LinkError, TimeoutError):
@@ -323,7 +323,7 @@ class Liar:
         with contextlib.suppress(LinkError):
             while True:
                 for kind, body in await self.link.receive():
-                    message = messages.decode(kind, body)
+                    message = forms.decode(kind, body)
                     if isinstance(message, Get):
                         for name in message.names:
                             if name in self.things:
@@ -334,7 +334,7 @@ class Liar:
 
     def tell_block(self, block: Block) -> None:
         self.things[block.id] = WholeBlock(block.header_bytes, block.body())
-        self.link.send(14, messages.encode(NewBlock(block.header_bytes)), CONTROL)
+        self.link.send(14, forms.encode(NewBlock(block.header_bytes)), CONTROL)
 
     def tell(self, kind: int, things: list[bytes]) -> None:
         tag = b"nexus/wid" if kind == TRANSACTION else b"nexus/vote/id"

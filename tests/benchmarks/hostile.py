@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from node.api.client import RemoteNode
 from node.api.errors import NoNode
 from node.mesh.link import Link
-from node.mesh.protocol import messages
+from node.mesh.protocol import forms, messages
 from node.mesh.protocol.messages import TRANSACTION, Absent, Get
 from node.profile.paths import ProfilePaths
 from tests.benchmarks.attacks import ATTACKS, Field
@@ -69,7 +69,7 @@ class Victim:
             number += 1
             name = number.to_bytes(32)
             begun = time.perf_counter()
-            self.link.send(11, messages.encode(Get(TRANSACTION, (name,))), 2)
+            self.link.send(11, forms.encode(Get(TRANSACTION, (name,))), 2)
             while not any(
                 kind == messages.NUMBERS[Absent] and name in body for kind, body in await self.link.receive()
             ):

@@ -31,7 +31,7 @@ from node.consensus.dagblocks import Progress
 from node.encoding.hosts import Address
 from node.ledger.genesis import Genesis
 from node.mesh.link import Link, LinkError
-from node.mesh.protocol import messages
+from node.mesh.protocol import forms, messages
 from node.mesh.protocol.hello import Hello
 from node.mesh.protocol.limits import CONTROL, KNOWN
 from node.mesh.protocol.messages import Ping, Pong
@@ -266,9 +266,9 @@ async def answer(link: Link) -> None:
     with contextlib.suppress(LinkError):
         while True:
             for kind, body in await link.receive():
-                message = messages.decode(kind, body)
+                message = forms.decode(kind, body)
                 if isinstance(message, Ping):
-                    link.send(messages.NUMBERS[Pong], messages.encode(Pong(message.token)), CONTROL)
+                    link.send(messages.NUMBERS[Pong], forms.encode(Pong(message.token)), CONTROL)
 
 
 def memory() -> float:

@@ -12,7 +12,7 @@ from node.mesh.certificate import make_credentials
 from node.mesh.identity import NodeKey
 from node.mesh.link import Link, LinkError
 from node.mesh.pipe import Pipe
-from node.mesh.protocol import messages
+from node.mesh.protocol import forms, messages
 from node.mesh.protocol.circuits import Came, Circuits, Ended, Offered, Opened, Room
 from node.mesh.protocol.effects import Send
 from node.mesh.protocol.limits import LIMITS, size_of
@@ -54,7 +54,7 @@ class End:
         with contextlib.suppress(LinkError):
             while True:
                 for kind, body in await link.receive():
-                    message = messages.decode(kind, body)
+                    message = forms.decode(kind, body)
                     assert isinstance(message, CircuitMessage)
                     self.circuits.take(number, message, 0)
                 self.do()
@@ -73,7 +73,7 @@ class End:
         match effect:
             case Send(peer, message):
                 kind = type(message)
-                self._links[peer].send(messages.NUMBERS[kind], messages.encode(message), LIMITS[kind].queue)
+                self._links[peer].send(messages.NUMBERS[kind], forms.encode(message), LIMITS[kind].queue)
             case Offered(peer, number, node):
                 self.start(self._take(peer, number, node))
             case Opened():

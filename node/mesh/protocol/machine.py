@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from itertools import chain, repeat
 from operator import itemgetter
 
-from node.mesh.protocol import messages
+from node.mesh.protocol import forms
 from node.mesh.protocol.effects import Close, Effect, GiveBlocks, Heard, Host, Judge, Parted, Send, TellHistory
 from node.mesh.protocol.hello import SPARING, Hello
 from node.mesh.protocol.limits import (
@@ -131,7 +131,7 @@ class Machine:
         if peer is None:
             return
         try:
-            message = messages.decode(kind, body)
+            message = forms.decode(kind, body)
         except WireError as error:
             self._close(peer, error.code, str(error), BAN_MS)
         else:
@@ -491,7 +491,7 @@ class Machine:
         if kind in peer.held or not peer.outgoing.allows(message, now_ms):
             waiting = peer.held.setdefault(kind, deque())
             waiting.append(message)
-            peer.held_bytes += messages.weight(message)
+            peer.held_bytes += forms.weight(message)
             self._put_off(now_ms)
             if len(waiting) > MAX_HELD or peer.held_bytes > MAX_HELD_BYTES:
                 self._close(peer, "too_slow", "More was to be said to it than the rates allow.", 0)
@@ -508,7 +508,7 @@ class Machine:
             for kind, waiting in list(peer.held.items()):
                 while waiting and peer.outgoing.allows(waiting[0], now_ms):
                     message = waiting.popleft()
-                    peer.held_bytes -= messages.weight(message)
+                    peer.held_bytes -= forms.weight(message)
                     self.effects.append(Send(peer.number, message))
                 if waiting:
                     self._put_off(now_ms)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from node.mesh.protocol.forms import weight
 from node.mesh.protocol.limits import ANY, AT_ONCE, LIMITS, SELDOM
-from node.mesh.protocol.messages import AnyMessage, weight
+from node.mesh.protocol.messages import AnyMessage
 
 _MINUTE_MS = 60_000
 

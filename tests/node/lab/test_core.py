@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from node.lab.agenda import Agenda
 from node.lab.links import Latency, Links, Partition, regular_graph
 from node.lab.wires import Link, Wires
-from node.mesh.protocol.messages import TRANSACTION, AnyMessage, Given, History, Ping, WholeBlock, weight
+from node.mesh.protocol.forms import weight
+from node.mesh.protocol.messages import TRANSACTION, AnyMessage, Given, History, Ping, WholeBlock
 
 
 def test_events_happen_by_time_then_in_the_order_they_were_put() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 from node.ledger.genesis import Allocation, Founder, make_genesis
-from node.mesh.protocol import messages
+from node.mesh.protocol import forms, messages
 from node.mesh.protocol.effects import Close, Heard, Parted, Send
 from node.profile.paths import ProfilePaths
 from node.service.clock import system_clock
@@ -66,7 +66,7 @@ class Joined:
             return
         assert isinstance(effect, Send)
         message = effect.message
-        self.mesh.send(self.number, effect.peer, messages.NUMBERS[type(message)], messages.encode(message))
+        self.mesh.send(self.number, effect.peer, messages.NUMBERS[type(message)], forms.encode(message))
 
 
 class Mesh:

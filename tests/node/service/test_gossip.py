@@ -10,7 +10,8 @@ import pytest
 from node.encoding.amounts import SUPPLY
 from node.encoding.canonical import pack
 from node.ledger.types import TRANSFER, transfer_payload
-from node.mesh.protocol.messages import NUMBERS, TRANSACTION, Get, Given, Inventory, WholeBlock, encode
+from node.mesh.protocol.forms import encode
+from node.mesh.protocol.messages import NUMBERS, TRANSACTION, Get, Given, Inventory, WholeBlock
 from node.service.verify import verify_file
 from tests.node.service.mesh_world import Joined, Mesh
 from tests.node.service.service_world import confirmed, until

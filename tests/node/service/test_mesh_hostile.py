@@ -15,7 +15,7 @@ from node.encoding.hashing import tagged_hash
 from node.mesh.certificate import make_credentials
 from node.mesh.identity import NodeKey
 from node.mesh.link import Link, LinkError
-from node.mesh.protocol import messages
+from node.mesh.protocol import forms, messages
 from node.mesh.protocol.hello import GUEST, Hello
 from node.mesh.protocol.limits import CONTROL, MAX_QUEUED
 from node.mesh.protocol.messages import (
@@ -83,7 +83,7 @@ async def attacked(folder: Path, **changes: object) -> AsyncIterator[tuple[Stree
 
 
 def frame(message: messages.AnyMessage) -> tuple[int, bytes]:
-    return messages.NUMBERS[type(message)], messages.encode(message)
+    return messages.NUMBERS[type(message)], forms.encode(message)
 
 
 def say(link: Link, message: messages.AnyMessage) -> None:
@@ -129,7 +129,7 @@ async def test_who_gives_a_payment_that_nobody_signed_is_banned(tmp_path: Path) 
         link = await attacker.link()
         await until(lambda: attacker.is_linked)
         say(link, Inventory(TRANSACTION, (name,)))
-        while Get(TRANSACTION, (name,)) not in [messages.decode(*frame) for frame in await link.receive()]:
+        while Get(TRANSACTION, (name,)) not in [forms.decode(*frame) for frame in await link.receive()]:
             pass
         say(link, Given(TRANSACTION, (bytes(payment),)))
         await until(lambda: attacker.is_banned)
@@ -153,7 +153,7 @@ async def test_who_was_banned_is_told_so_and_does_not_come_back(tmp_path: Path) 
         await until(lambda: attacker.is_banned)
         again = await attacker.link()
         frames = await again.receive()
-        bye = messages.decode(*frames[0])
+        bye = forms.decode(*frames[0])
         assert isinstance(bye, Bye)
         assert bye.code == "banned"
         with pytest.raises(LinkError):
@@ -203,7 +203,7 @@ async def test_who_is_of_another_network_is_told_why(tmp_path: Path, changes: di
     async with attacked(tmp_path, **changes) as (_, attacker):
         link = await attacker.link()
         assert isinstance(Hello.decode(link.hello), Hello)
-        bye = messages.decode(*(await link.receive())[0])
+        bye = forms.decode(*(await link.receive())[0])
         assert isinstance(bye, Bye)
         assert bye.code == code
         assert not attacker.is_linked

@@ -15,7 +15,7 @@ from node.encoding.hosts import Address
 from node.mesh.certificate import make_credentials
 from node.mesh.identity import NodeKey
 from node.mesh.link import Link, LinkError
-from node.mesh.protocol import messages
+from node.mesh.protocol import forms
 from node.mesh.protocol.effects import Send
 from node.mesh.protocol.hello import CIRCUITS, RELAY
 from node.mesh.protocol.limits import BULK, CIRCUIT_WINDOW
@@ -254,7 +254,7 @@ class EvilRelay:
         try:
             while True:
                 for kind, body in await link.receive():
-                    message = messages.decode(kind, body)
+                    message = forms.decode(kind, body)
                     self.asked += isinstance(message, AskCircuit)
                     self.evil(link, message)
         except LinkError:

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any, cast
 
 from node.encoding.canonical import EncodingError, decode, pack
-from node.mesh.protocol import messages
+from node.mesh.protocol import forms, messages
 from node.mesh.protocol.effects import Close, GiveBlocks, Judge, Send, TellHistory
 from node.mesh.protocol.hello import PROTOCOL, RELAY, Hello
 from node.mesh.protocol.machine import Machine
@@ -231,7 +231,7 @@ class Network:
                 receiver = node.peers.get(peer, node.number)  # a link to nowhere, where a test plays the peer
                 if self.links.get(frozenset((node.number, receiver))) != peer:
                     return
-                body = messages.encode(message)
+                body = forms.encode(message)
                 self.bytes += len(body)
                 when = max(self._ready.get((receiver, peer), 0), self.now + self.random.randint(*self.delay))
                 self._ready[receiver, peer] = when

@@ -19,8 +19,8 @@ from test_messages import MESSAGES, hello_of  # type: ignore[import-not-found]
 
 from node.mesh.certificate import AUTHORITY, AUTHORITY_KEY, CertificateError, judge, leaf_builder
 from node.mesh.identity import NodeKey
+from node.mesh.protocol import forms, messages
 from node.mesh.protocol import hello as greetings
-from node.mesh.protocol import messages
 from node.mesh.protocol.effects import Judge
 from node.mesh.protocol.frames import FrameDecoder, FrameError, frame_head
 from node.mesh.protocol.hello import Hello
@@ -65,7 +65,7 @@ def spoilt(draw: st.DrawFn, good: st.SearchStrategy[bytes]) -> bytes:
 
 
 def framed(message: Any) -> bytes:
-    body = messages.encode(message)
+    body = forms.encode(message)
     return frame_head(messages.NUMBERS[type(message)], len(body)) + body
 
 
@@ -101,7 +101,7 @@ def test_a_spoilt_stream_gives_messages_or_is_refused(data: bytes, cuts: list[in
         rest = data
         for size in (*cuts, len(data)):
             for kind, body in decoder.feed(rest[:size]):
-                assert messages.encode(messages.decode(kind, body)) == body
+                assert forms.encode(forms.decode(kind, body)) == body
             rest = rest[size:]
 
     code, calls = outcome(read)
@@ -121,7 +121,7 @@ def test_whatever_is_said_the_machine_stays_whole(said: list[Any], waits: list[i
     for number, item in enumerate(said):
         kind, body = (item[4], item[5:]) if isinstance(item, bytes) and len(item) > 5 else (1, b"")
         if not isinstance(item, bytes):
-            kind, body = messages.NUMBERS[type(item)], messages.encode(item)
+            kind, body = messages.NUMBERS[type(item)], forms.encode(item)
         machine.received(1, kind, body, now)
         for effect in machine.take_effects():
             if isinstance(effect, Judge):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.encoding.canonical import pack
-from node.mesh.protocol import messages
+from node.mesh.protocol import forms, messages
 from node.mesh.protocol.effects import Close, Judge, Send
 from node.mesh.protocol.hello import SPARING
 from node.mesh.protocol.limits import (
@@ -212,7 +212,7 @@ class Alone:
 
     def say(self, peer: int, *said: messages.AnyMessage) -> list[object]:
         for message in said:
-            self.machine.received(peer, messages.NUMBERS[type(message)], messages.encode(message), self.now)
+            self.machine.received(peer, messages.NUMBERS[type(message)], forms.encode(message), self.now)
         return self.effects()
 
     def wait(self, ms: int) -> list[object]:

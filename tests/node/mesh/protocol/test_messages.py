@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.encoding.canonical import pack
-from node.mesh.protocol import hello, limits, messages
+from node.mesh.protocol import forms, hello, limits, messages
 from node.mesh.protocol.hello import GUEST, PROTOCOL, Hello
 from node.mesh.protocol.messages import (
     KINDS,
@@ -108,35 +108,35 @@ def test_every_type_is_tested_and_has_its_limit() -> None:
 
 @given(_any)
 def test_decoding_undoes_encoding_within_the_limits(message: Any) -> None:
-    number, body = messages.NUMBERS[type(message)], messages.encode(message)
-    assert messages.decode(number, body) == message
-    assert type(messages.decode(number, body)) is type(message)
+    number, body = messages.NUMBERS[type(message)], forms.encode(message)
+    assert forms.decode(number, body) == message
+    assert type(forms.decode(number, body)) is type(message)
     size = limits.size_of(number)
     assert size is not None
     assert len(body) <= size
-    assert len(body) <= messages.weight(message), "quotas count at least what is sent"
+    assert len(body) <= forms.weight(message), "quotas count at least what is sent"
 
 
 @given(_any, st.data())
 def test_a_changed_byte_is_another_message_or_none(message: Any, data: st.DataObject) -> None:
-    body = bytearray(messages.encode(message))
+    body = bytearray(forms.encode(message))
     place = data.draw(st.integers(0, len(body) - 1))
     body[place] ^= data.draw(st.integers(1, 255))
     try:
-        other = messages.decode(messages.NUMBERS[type(message)], bytes(body))
+        other = forms.decode(messages.NUMBERS[type(message)], bytes(body))
     except WireError:
         return
     assert other != message
-    assert messages.encode(other) == bytes(body)
+    assert forms.encode(other) == bytes(body)
 
 
 @given(st.integers(0, 255), st.binary(max_size=200))
 def test_any_bytes_are_a_message_or_refused(number: int, body: bytes) -> None:
     try:
-        message = messages.decode(number, body)
+        message = forms.decode(number, body)
     except WireError:
         return
-    assert messages.encode(message) == body
+    assert forms.encode(message) == body
 
 
 def hello_of(**changes: Any) -> Hello:
