@@ -18,7 +18,7 @@ from typing import Any
 
 from node.api.errors import NexusError, Refused
 from node.api.records import Event
-from node.encoding.hosts import Address, is_public, prefix_of
+from node.encoding.hosts import Address, is_public
 from node.mesh.admission import AdmissionLimits
 from node.mesh.certificate import make_credentials
 from node.mesh.identity import NodeKey
@@ -40,6 +40,7 @@ from node.mesh.protocol.messages import (
 from node.mesh.traffic import Traffic
 from node.mesh.transport import Transport
 from node.profile.invitation import QR_SCHEME, parse_address, parse_invitation
+from node.service.dialling import Dialling
 from node.service.gossip import Gossip
 from node.service.guests import Guests
 from node.service.heap import give_back
@@ -57,14 +58,10 @@ from node.service.turns import Turn, Turns
 
 _log = logging.getLogger("nexus.mesh")
 
-_DIALS = 4  # at a time
 _TOLD = 8  # peers that hear of a new address
-_IDLE_S = 60.0
 _SAVE_S = 60.0
 _MANY_LINKS = 8  # in that time: some were no friends
 _DRAIN_S = 60.0
-_LOCAL_AGAIN_S = 120.0
-"""A place of the local network that was no use is tried again so much later; who cannot hear asks as often."""
 _CROSSING_S = 5.0
 _QUIET_S = 5.0
 _BRIEF_S = 5.0
@@ -115,10 +112,7 @@ class Mesh:
         self.book.shift(back)
         self.bans = {node: until + back for node, until in file.bans.items() if until + back > clock()}
         self._numbers = 0
-        self._dialling: set[bytes] = set()
-        self._places: dict[tuple[str, int], float] = {}  # of the local network, whose node ids are not known
         self._turns = Turns(time.monotonic)
-        self._wake = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
         self._telling: asyncio.TimerHandle | None = None
         self.gossip = Gossip(node, os.urandom(16), self.now_ms, self._carry, self._room)
@@ -139,7 +133,8 @@ class Mesh:
         self.routing = Routing(self, self._random)
         self.routing.routes.restore(file.routes)
         self.relaying = Relaying(self, self.routing, self._transport, self._carry)
-        self.neighbourhood = Neighbourhood(self._found_place, self._wants_more, settings.interfaces)
+        self.dialling = Dialling(self, self._transport)
+        self.neighbourhood = Neighbourhood(self.dialling.found, self.dialling.wants_more, settings.interfaces)
         self.thrift = Thrift(self, *file.data)
         self.recovery = Recovery(self, file.anchors, file.familiar)
 
@@ -153,7 +148,7 @@ class Mesh:
             async with asyncio.TaskGroup() as self._tasks:
                 self.start(self.gossip.run(), "mesh-gossip")
                 self.start(self.recovery.run(), "mesh-recovery")
-                self.start(self._dial_on(), "mesh-dial")
+                self.start(self.dialling.run(), "mesh-dial")
                 self.start(self._save_on(), "mesh-save")
                 self.start(self.routing.run(), "mesh-routes")
                 self.start(self.relaying.run(), "mesh-circuits")
@@ -307,7 +302,7 @@ class Mesh:
                     self.recovery.lost_all()
             self.gossip.disconnected(number)
             self.relaying.unlinked(number)
-            self._wake.set()
+            self.dialling.wake()
             self.links_changed()
 
     def _ended_there(self, peer: Peer) -> None:
@@ -348,7 +343,7 @@ class Mesh:
             case Heard(_, Addresses(entries)):
                 for entry in entries:
                     self._told_of(Address(*entry), peer)
-                self._wake.set()
+                self.dialling.wake()
             case Heard(_, Routes() as message):
                 self.routing.hear(peer, message)
             case Heard(number, message) if not isinstance(message, AskAddresses | Addresses | Routes):
@@ -380,7 +375,7 @@ class Mesh:
     def _end(self, number: int, peer: Peer, code: str, text: str) -> None:
         self.peers.pop(number, None)
         self.start(_close(peer.link, code, text), "mesh-close")
-        self._wake.set()
+        self.dialling.wake()
         self.links_changed()
 
     def end_all(self, code: str, text: str) -> None:
@@ -397,89 +392,6 @@ class Mesh:
             with contextlib.suppress(LinkError, TimeoutError):
                 await peer.link.drain(_DRAIN_S)
 
-    # -- whom to call ---------------------------------------------------------------------------------------------
-
-    async def _dial_on(self) -> None:
-        while True:
-            self._wake.clear()
-            self._dial_what_is_due()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._next_s()):
-                    await self._wake.wait()
-
-    def _dial_what_is_due(self) -> None:
-        if self.thrift.asleep:
-            return
-        now = self.clock()
-        # Who is linked through a relay is still called: a direct link takes the place of a circuit.
-        linked = {peer.link.peer for peer in self.peers.values() if not peer.link.relay}
-        banned = {node for node, until in self.bans.items() if until > now}
-        prefixes = {prefix_of(peer.link.host) for peer in self.peers.values() if not peer.link.inbound}
-        wanted = self.settings.outbound - sum(not peer.link.inbound for peer in self.peers.values())
-        while len(self._dialling) < min(_DIALS, wanted):
-            address = self.book.candidate(now, linked | banned | self._dialling, prefixes)
-            if address is None:
-                break
-            self._dialling.add(address.node)
-            prefixes.add(prefix_of(address.host))
-            self.start(self._dial(address), "mesh-dial-one")
-        self.relaying.dial_what_is_due(wanted, banned | self._dialling)
-        loop_now = asyncio.get_running_loop().time()
-        for place, due in list(self._places.items()):
-            if wanted > 0 and due <= loop_now:
-                self._places[place] = loop_now + _LOCAL_AGAIN_S
-                self.start(self._dial_place(*place), "mesh-dial-local")
-
-    def _next_s(self) -> float:
-        due = self.book.next_ms()
-        return _IDLE_S if due is None else min(max((due - self.clock()) / 1000, 1.0), _IDLE_S)
-
-    def wake(self) -> None:
-        """Somebody may be due to be called."""
-        self._wake.set()
-
-    def call(self, address: Address) -> None:
-        """Call a node now, beside those whose turn it is."""
-        if address.node not in self._dialling and self.bans.get(address.node, 0) <= self.clock():
-            self._dialling.add(address.node)
-            self.start(self._dial(address), "mesh-dial-one")
-
-    async def _dial(self, address: Address) -> None:
-        try:
-            link = await self._transport.connect(address.host, address.port, address.node)
-        except LinkError as error:
-            _log.debug("%s port %d was not reached: %s", address.host, address.port, error.message)
-            self.recovery.failed(address, error.message)
-            if self.book.address_of(address.node) == address:
-                self.book.failed(address.node, self.clock())
-            self.relaying.not_reached(address.node)
-            return
-        finally:
-            self._dialling.discard(address.node)
-            self._wake.set()
-        if not await self.serve(link):
-            self.book.failed(address.node, self.clock())
-
-    async def _dial_place(self, host: str, port: int) -> None:
-        """Somebody of the local network, who may be anybody, this node itself too."""
-        if any((peer.link.host, peer.hello.port) == (host, port) for peer in self.peers.values()):
-            return
-        try:
-            link = await self._transport.connect(host, port, None)
-        except LinkError as error:
-            _log.debug("%s port %d was not reached: %s", host, port, error.message)
-            return
-        self.book.add(Address(host, port, link.peer), b"", self.clock())
-        await self.serve(link)
-
-    def _wants_more(self) -> bool:
-        return len(self.peers) < self.settings.outbound and not self.thrift.asleep
-
-    def _found_place(self, host: str, port: int) -> None:
-        if len(self._places) < messages.MAX_ADDRESSES or (host, port) in self._places:
-            self._places.setdefault((host, port), 0.0)
-            self._wake.set()
-
     # -- what the owner says --------------------------------------------------------------------------------------
 
     def introduce(self, address: Address) -> bool:
@@ -494,7 +406,7 @@ class Mesh:
             return address.node != self.key.id
         self.book.forget(address.node)
         added = self.book.add(address, b"", self.clock())
-        self._wake.set()
+        self.dialling.wake()
         return added
 
     def introduce_place(self, place: str) -> bytes:

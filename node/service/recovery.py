@@ -64,7 +64,7 @@ class Recovery:
         first = [*self.familiar.near(self.addresses), *(address for address in known if address is not None)]
         for address in first[: mesh.settings.outbound]:
             if address.node not in linked:
-                mesh.call(address)
+                mesh.dialling.call(address)
 
     def anchors_now(self) -> tuple[bytes, ...]:
         """Peers that this node called itself, those linked for longest first; those of the last run until there are
@@ -120,7 +120,7 @@ class Recovery:
         mesh = self._mesh
         mesh.book.awaken()
         self.call_first()
-        mesh.wake()
+        mesh.dialling.wake()
         if mesh.node.producer is not None:
             mesh.node.producer.wake()
         mesh.node.look()

@@ -127,7 +127,7 @@ class Relaying:
             return
         finally:
             self._dialling.discard(node)
-            mesh.wake()
+            mesh.dialling.wake()
         up = mesh.now_ms()
         self._routes.came_up(node, relay, up - began, mesh.clock())
         if not await mesh.serve(link):
@@ -175,7 +175,7 @@ class Relaying:
             return None
         reached = self._reaching.setdefault(relay.node, asyncio.get_running_loop().create_future())
         try:
-            mesh.call(relay)
+            mesh.dialling.call(relay)
             async with asyncio.timeout(_REACH_S):
                 return await asyncio.shield(reached)
         except TimeoutError:

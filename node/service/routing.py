@@ -115,7 +115,7 @@ class Routing:
         if mesh.peers and now - self._asked_ms >= _ASK_MS:
             self._asked_ms = now
             mesh.gossip.say(self._random.choice(list(mesh.peers)), AskAddresses())
-        mesh.wake()
+        mesh.dialling.wake()
 
     def share(self, number: int, *, local: bool) -> None:
         """A peer asked whom this node knows."""
@@ -159,4 +159,4 @@ class Routing:
             able = [number for number, other in mesh.peers.items() if other is not peer]
             for number in self._random.sample(able, min(_TOLD, len(able))):
                 self._say(number, (*self._told, *news))
-        mesh.wake()
+        mesh.dialling.wake()

@@ -96,7 +96,7 @@ class Thrift:
             self._rest(False)
             self.next_look_ms = None
             self._mesh.links_changed()
-            self._mesh.wake()
+            self._mesh.dialling.wake()
         self._awake_since = self._mesh.now_ms()
         self._changed.set()
 

@@ -152,7 +152,7 @@ async def test_a_direct_link_takes_the_place_of_a_circuit(tmp_path: Path) -> Non
         await until(lambda: valley.joined_by(2, 1, relay=0), LONG)
         assert len(relay.relaying.circuits) == 1
         assert target.routing.unreachable is False or not target.routing.own_routes()
-        caller.call(Address("127.0.0.1", target.port, target.key.id))
+        caller.dialling.call(Address("127.0.0.1", target.port, target.key.id))
         ends = (2, 1), (1, 2)
         await until(
             lambda: all((end := valley.between(*pair)) is not None and not end.link.relay for pair in ends), LONG

@@ -38,6 +38,10 @@ class FakeMesh:
     def clock(self) -> int:
         return self.now
 
+    @property
+    def dialling(self) -> FakeMesh:
+        return self
+
     def wake(self) -> None:
         pass
 
