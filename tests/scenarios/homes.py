@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.scenarios.netns import ip, require_command, require_namespaces
+from tests.scenarios.netns import fresh_tag, ip, require_command, require_namespaces
 
 STREET = "5.1.0"  # public, so that nodes take it for the internet; nothing of it leaves the namespaces
 MASQUERADE = """
@@ -48,9 +48,17 @@ class Street:
 
     def __init__(self, open_hosts: int, homes: int) -> None:
         self.open_hosts, self.homes = open_hosts, homes
-        self._tag = f"ns{os.getpid() % 10_000}"  # names of links have at most 15 characters
+        self._tag = fresh_tag("ns")
 
     def __enter__(self) -> Street:
+        try:
+            self._make()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _make(self) -> None:
         ip("link", "add", self._tag, "type", "bridge")
         ip("link", "set", self._tag, "up")
         for number in range(self.open_hosts):
@@ -58,7 +66,6 @@ class Street:
             self._to_street(self.name(number), number)
         for number in range(self.open_hosts, self.open_hosts + self.homes):
             self._home(number)
-        return self
 
     def __exit__(self, *error: object) -> None:
         for number in range(self.open_hosts + self.homes):

@@ -6,11 +6,16 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
+from string import ascii_lowercase
 
 import pytest
 
 NETWORK = "10.77.0"
+
+
+_MADE = count()
 
 
 def ip(*arguments: str) -> None:
@@ -34,17 +39,30 @@ def require_namespaces() -> None:
         pytest.skip(f"network namespaces are not permitted here: {error.stderr.decode().strip()[:100]}")
 
 
+def fresh_tag(kind: str) -> str:
+    """What names of one test's links and namespaces begin with. They have at most 15 characters, and what was removed
+    is gone only after a while: another test must not use them."""
+    return f"{kind}{os.getpid() % 10_000}{ascii_lowercase[next(_MADE) % 26]}"
+
+
 class Town:
     """`count` hosts, the first half in one street, the rest in the other. Nothing of it reaches any other network."""
 
     def __init__(self, count: int) -> None:
         self.count = count
-        # Names of links have at most 15 characters.
-        self._tag = f"nx{os.getpid() % 10_000}"
+        self._tag = fresh_tag("nx")
         self._bridges = f"{self._tag}a", f"{self._tag}b"
         self._joint = f"{self._tag}j", f"{self._tag}k"
 
     def __enter__(self) -> Town:
+        try:
+            self._make()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _make(self) -> None:
         for bridge in self._bridges:
             ip("link", "add", bridge, "type", "bridge")
             ip("link", "set", bridge, "up")
@@ -54,7 +72,6 @@ class Town:
             ip("link", "set", end, "master", bridge, "up")
         for number in range(self.count):
             self._host(number)
-        return self
 
     def _host(self, number: int) -> None:
         name, cable = self.name(number), f"{self._tag}v{number}"

@@ -50,8 +50,12 @@ class StormyTown(Town):
         self._homes: dict[bytes, int] = {}
 
     async def __aenter__(self) -> StormyTown:
-        for number in range(self.count):
-            self._host(number)
+        try:
+            for number in range(self.count):
+                self._host(number)
+        except BaseException:
+            await self.__aexit__()
+            raise
         for end in self._ends:
             asyncio.get_running_loop().add_reader(end, self._read, end)
         return self

@@ -93,7 +93,7 @@ async def test_who_is_kept_out_does_not_call_in_a_circle(tmp_path: Path) -> None
         await until(lambda: len(host.peers) == len(guest.peers) == 1, LONG)
         host.ban(guest.key.id)
         await until(lambda: not guest.peers, LONG)
-        guest.wake()
+        guest.dialling.wake()
         await until(lambda: (guest.book.next_ms() or 0) > guest.clock(), LONG)
         links, _ = guest.traffic.sent[messages.NUMBERS[messages.AskAddresses]]  # each that it opens begins so
         assert links < 5
