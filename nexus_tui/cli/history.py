@@ -11,7 +11,7 @@ import typer
 from nexus_tui.cli.accounts import AccountName
 from nexus_tui.cli.files import new_file
 from nexus_tui.cli.keys import WalletName
-from nexus_tui.cli.output import amount, foreign, nxt, table
+from nexus_tui.cli.output import amount, foreign, note, nxt, table
 from nexus_tui.cli.session import session_of
 from node.api.errors import UsageError
 
@@ -32,9 +32,15 @@ def history(
 ) -> None:
     """List payments, newest first, those that wait for a block on top."""
     session = session_of(context)
-    rows = _rows(session, wallet, account, search, limit)
+    rows, began_ms = _rows(session, wallet, account, search, limit)
+    if len(rows) < limit:
+        _note_beginning(began_ms)
     session.done(
-        {"profile": session.profile_name, "transactions": [_document(row) for row in rows]},
+        {
+            "profile": session.profile_name,
+            "transactions": [_document(row) for row in rows],
+            "began_ms": began_ms,
+        },
         table((_line(row) for row in rows), right=frozenset({2}))
         if rows
         else "Nothing found."
@@ -43,23 +49,34 @@ def history(
     )
 
 
-def _rows(session: Session, wallet: str | None, account: str | None, search: str, limit: int) -> tuple[HistoryRow, ...]:
+def _rows(
+    session: Session, wallet: str | None, account: str | None, search: str, limit: int
+) -> tuple[tuple[HistoryRow, ...], int | None]:
+    """The rows, and when the checkpoint was that the chain here began from, if it was one."""
     from wallet import history as owner_history
 
     opened = session.wallets().open(wallet)
     chosen = opened.accounts if account is None else (opened.account(account),)
     names = owner_history.AddressNames.of(chosen, (*_faucet(session), *session.contacts().list()))
 
-    async def load() -> tuple[HistoryRow, ...]:
+    async def load() -> tuple[tuple[HistoryRow, ...], int | None]:
         from nexus_tui.cli.connection import connect
 
         async with connect(session.paths, session.config, "read") as api:
             # A search must see what lies further back than the rows that are shown.
             found = await owner_history.load(api, names.own, 100_000 if search else limit)
-            return owner_history.rows(found, names, opened.prefix)
+            return owner_history.rows(found, names, opened.prefix), (await api.status()).began_ms
 
-    rows = asyncio.run(load())
-    return (owner_history.search(rows, search) if search else rows)[:limit]
+    rows, began_ms = asyncio.run(load())
+    return (owner_history.search(rows, search) if search else rows)[:limit], began_ms
+
+
+def _note_beginning(began_ms: int | None) -> None:
+    """What is older than the checkpoint that the chain began from must not look as if it never was."""
+    from nexus_tui.format import exactly_when
+
+    if began_ms is not None:
+        note(f"Payments before {exactly_when(began_ms)} are not kept on this device; balances are whole.")
 
 
 def _faucet(session: Session) -> tuple[Contact, ...]:
@@ -123,7 +140,8 @@ def export(
     if form not in ("csv", "json"):
         raise UsageError("usage", "Say --format csv or --format json, or let the file's name end so.")
     place = new_file(target)
-    rows = _rows(session, wallet, account, search, 100_000)
+    rows, began_ms = _rows(session, wallet, account, search, 100_000)
+    _note_beginning(began_ms)
     with folder_lock(place.parent):
         new_file(target)  # somebody may have been faster
         write_atomic(place, (to_csv(rows) if form == "csv" else to_json(rows)).encode())

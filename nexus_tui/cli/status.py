@@ -84,6 +84,7 @@ def document(session: Session, seen: Status, look: Look | None) -> dict[str, Any
         "started_ms": seen.started_ms,
         "now_ms": seen.now_ms,
         "database_bytes": seen.database_bytes,
+        "began_ms": seen.began_ms,
         "alerts": [
             {
                 "code": alert.code,
@@ -134,6 +135,11 @@ def _lines(session: Session, seen: Status, look: Look | None) -> list[str]:
             ("Node", node),
             ("Block", f"{seen.height}, epoch {seen.epoch}"),
             ("Final", finality(seen) if look is None else final_words(look)),
+            *(
+                ()
+                if seen.began_ms is None
+                else [("Began", f"from the checkpoint of {exactly_when(seen.began_ms)}; earlier payments are not here")]
+            ),
             ("Slot", f"{seen.current_slot} now, {seen.tip_slot} in the newest block"),
             ("Waiting", f"{seen.mempool_transactions} transactions"),
             *((name.capitalize(), words) for name, words in (mesh_words(look) if look is not None else ())),

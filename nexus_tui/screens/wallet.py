@@ -14,6 +14,7 @@ from textual.widgets import Input, OptionList
 from nexus_tui.bindings import bindings_for, key_of
 from nexus_tui.dialogs.confirm import Facts, Rows
 from nexus_tui.dialogs.payment import TITLES, facts
+from nexus_tui.format import exactly_when
 from nexus_tui.screens.base import MainScreen
 from nexus_tui.widgets.fields import Field
 from nexus_tui.widgets.line import Line
@@ -99,6 +100,7 @@ class WalletScreen(MainScreen):
                     yield Field(placeholder="name, address, memo, amount or id", id="search", limit=128)
                     yield Line("", id="history-empty", classes="empty hidden")
                     yield CardList(id="history")
+                    yield Line("", id="history-end", classes="empty hidden")
                 with Vertical(id="contacts-pane", classes="pane"):
                     yield Line("", id="contacts-empty", classes="empty hidden")
                     yield CardList(id="contacts")
@@ -182,6 +184,15 @@ class WalletScreen(MainScreen):
             key = key_of("wallet.receive", self.nexus.rebound)
             empty.show(f"Nothing has moved yet. Press {key} to show your address.")
         empty.set_class(bool(self._rows), "hidden")
+        self._show_end(view)
+
+    def _show_end(self, view: View) -> None:
+        """Where the history begins, if that is not with the network: what is older must not look as if it never was."""
+        began = None if view.status is None or view.next_before is not None else view.status.began_ms
+        end = self.query_one("#history-end", Line)
+        end.set_class(began is None, "hidden")
+        if began is not None:
+            end.show(f"Payments before {exactly_when(began)} are not kept here; balances are whole.")
 
     def _contacts(self) -> tuple[Contact, ...]:
         live = self.nexus.live

@@ -78,6 +78,7 @@ class Status:
     alerts: tuple[Alert, ...]
     sync: SyncView | None = None  # while blocks are fetched and a peer named more than there are here
     kind: str = "full"  # or "archive" or "phone"
+    began_ms: int | None = None  # when the checkpoint was that the chain here began from: no payment before it is kept
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,8 @@ class Node(Follower):
     """To other nodes."""
     kind = FULL
     """See `node.profile.modes`."""
+    began_ms: int | None = None
+    """See `Status`."""
 
     async def network(self) -> NetworkInfo:
         """See NodeApi."""
@@ -87,6 +89,7 @@ class Node(Follower):
             alerts=self.alerts.standing(),
             sync=self._sync(),
             kind=self.kind,
+            began_ms=self.began_ms,
         )
 
     def _sync(self) -> SyncView | None:

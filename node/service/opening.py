@@ -102,6 +102,7 @@ async def open_service(
         retention = Retention(writer, keep, final_height_of(writer.database))
         node = Node(genesis, engine, writer, outbox, queries, retention, open_offences(engine, writer.database), clock)
         node.kind = settings.mode
+        node.began_ms = await queries.began_ms()
         stack.push_async_callback(node.close)
         pulse = asyncio.create_task(Pulse(lock, node.alerts, clock).run(), name="pulse")
         stack.push_async_callback(_cancel, pulse)

@@ -73,6 +73,7 @@ class ReadOnlyNode:
         height, tip, slot, final, accounts, _ = await self._queries.counts()
         waiting = [view for view in self._kept.values() if view.status == "pending"]
         now = self._clock()
+        began_ms = await self._queries.began_ms()
         return Status(
             network=await self._queries.network(),
             mode="read-only",
@@ -92,6 +93,7 @@ class ReadOnlyNode:
             pid=os.getpid(),
             database_bytes=self._queries.path.stat().st_size,
             alerts=(self._alert(now),),
+            began_ms=began_ms,
         )
 
     def _alert(self, now: int) -> Alert:

@@ -146,6 +146,16 @@ class Queries:
         page = rows[:limit]
         return HistoryPage(tuple(self._view(row) for row in page), page[-1][0] if len(rows) > limit else None)
 
+    async def began_ms(self) -> int | None:
+        """When the checkpoint was that the chain here began from; None where it began with the genesis."""
+        rows = await self._rows("SELECT value FROM meta WHERE name = 'adopted_checkpoint'")
+        if not rows:
+            return None
+        _, _, slot, *_ = cast(
+            "tuple[int, bytes, int, bytes]", decode(rows[0][0], 1_024)
+        )  # consensus made and checked it
+        return self.slots.begins_ms(slot)
+
     async def block(self, height: int | None = None, block_id: bytes | None = None) -> BlockView | None:
         """See NodeApi."""
         check_arguments({"height": height, "block_id": block_id})

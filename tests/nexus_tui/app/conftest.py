@@ -139,6 +139,7 @@ class FakeNode:
         self.final_lag = 8
         self.peers: int | None = None
         self.sync: SyncView | None = None
+        self.began_ms: int | None = None
         self.growing: Dag | None = Dag(60)
         self.links: MeshView | None = None
         self.mesh_reads = 0
@@ -186,7 +187,7 @@ class FakeNode:
         return Status(
             self.info, "producing", self.height, bytes(32), self.height * 5, self.slot, self.height - self.final_lag, 3,
             len(self.accounts), 0, 0, self.peers, 10**14, NOW_MS - 3_600_000, NOW_MS, self.pid, 1_234_567, self.alerts,
-            self.sync,
+            self.sync, began_ms=self.began_ms,
         )  # fmt: skip
 
     async def account(self, address: bytes) -> AccountView:

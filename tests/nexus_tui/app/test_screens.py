@@ -133,6 +133,18 @@ async def test_wallet_search(home: Any, until: Any) -> None:
     assert "Nothing in the 6 payments" in shown(app, "#history-empty")
 
 
+async def test_a_history_that_begins_at_a_checkpoint_says_so(home: Any, world: Any, until: Any) -> None:
+    """What is older must not look as if it never was."""
+    app, pilot = home
+    await pilot.press("3")
+    end = app.screen.query_one("#history-end")
+    assert not end.display
+    world.node.began_ms = 1_700_000_000_000
+    world.node.new_block()
+    await until(pilot, lambda: end.display)
+    assert "are not kept here" in shown(app, "#history-end")
+
+
 async def test_older_payments_are_read_when_asked(world: Any, until: Any) -> None:
     main = world.store.open().accounts[0].address
     for number in range(70):

@@ -47,6 +47,9 @@ def test_a_profile_begins_from_a_snapshot(nexus: Run, snapshot: tuple[Path, str]
     status = nexus("status", "--profile", "second", "--json").document
     assert (status["height"], status["total"]["units"]) == (begun["height"], str(SUPPLY))
     assert status["height"] >= 1
+    assert status["began_ms"] == begun["checkpoint"]["time_ms"]
+    assert "earlier payments are not here" in nexus("status", "--profile", "second").out
+    assert nexus("status", "--json").document["began_ms"] is None
     again = nexus("node", "snapshot", "adopt", file, "--checkpoint", trusted, "--profile", "second", "--json")
     assert (again.status, again.error["code"]) == (2, "profile_exists")
     passed_on = nexus("node", "snapshot", "make", file.with_name("again"), "--profile", "second", "--json").document
