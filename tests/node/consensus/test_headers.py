@@ -117,7 +117,11 @@ def _here() -> Here:
 
 @pytest.fixture
 def here() -> Here:
-    return _here()
+    """One for all tests, without what it remembers of the forgeries of others."""
+    found = _here()
+    found.engine._judging._invalid.clear()
+    found.engine._judging._signed = b"", b""
+    return found
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from node.ledger.types import TransactionError
 from node.mempool.pool import Mempool
 from node.mesh.protocol.effects import Close, Judge, Send
 from node.mesh.protocol.machine import Machine
-from node.mesh.protocol.messages import BLOCK, TRANSACTION, VOTE, WireError
+from node.mesh.protocol.messages import BLOCK, TRANSACTION, VOTE, Inventory, WireError
 from tests.node.world import NXT, Network, Payer, key, small_genesis
 
 GENESIS = small_genesis(stakes=(1_000 * NXT,) * 4)
@@ -124,7 +124,7 @@ def test_a_payment_with_a_tip_is_told_and_given_before_older_ones() -> None:
         here.pool.admit(payment, here.engine.state, 1)
         here.host.tell_transaction(here.machine, payment)
     here.machine.tick(1_000)
-    (told,) = here.sent()
+    (told,) = (message for message in here.sent() if isinstance(message, Inventory))
     dear = [payment.wid for payment in waiting if payment.body.tip]
     assert told.names[:2] == tuple(dear)
     there.machine.take(1, told, 1_000)

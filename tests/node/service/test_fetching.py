@@ -53,6 +53,7 @@ def country(tmp_path_factory: pytest.TempPathFactory) -> Country:
 async def test_a_newcomer_begins_from_what_several_peers_give(country: Country) -> None:
     async with hosts(*(Host(country) for _ in range(3))) as given:
         given[0].others, given[0].delay_s = given, 0.1
+        given[1].delay_s = given[2].delay_s = 0.02  # neither is done before the other is linked
         newcomer = country.newcomer("plain", given[:1], country.trusted[:16])
         line = await newcomer.begin()
     assert "checkpoint" in line
