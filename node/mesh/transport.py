@@ -133,7 +133,6 @@ class Transport:
         listeners, taken = _bound(hosts, port, tries)
         loop = asyncio.get_running_loop()
         for listener in listeners:
-            listener.listen(_BACKLOG)
             loop.add_reader(listener, self._readable, listener, accept)
         self._listeners += listeners
         return taken
@@ -326,7 +325,7 @@ def _failure(error: LinkError | OSError, place: str) -> LinkError:
 
 
 def _bound(hosts: Sequence[str], port: int, tries: int) -> tuple[list[socket.socket], int]:
-    """Sockets bound to the first port that is free on all these addresses, and that port."""
+    """Sockets that listen on the first port that is free on all these addresses, and that port."""
     last = min(port + tries, 1 << 16) if port else 1
     for candidate in range(port, last):
         try:
@@ -371,6 +370,8 @@ def _bind_all(hosts: Sequence[str], port: int) -> list[socket.socket]:
                 found.pop().close()
                 continue
             port = bound.getsockname()[1]
+        for bound in found:
+            bound.listen(_BACKLOG)  # only now two nodes that start at once learn that they chose the same port
     except BaseException:
         for bound in found:
             bound.close()

@@ -230,6 +230,25 @@ async def test_a_taken_port_moves_to_the_next() -> None:
             await third.transport.listen(("203.0.113.1",), 4_000, third.taken.append)
 
 
+async def test_two_nodes_that_start_at_once_take_two_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both may bind a port on which nobody listens yet; who listens second finds it taken."""
+    real = socket.socket.bind
+    with socket.socket() as rival:
+        rival.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        rival.bind((LOCAL, 0))
+        port = rival.getsockname()[1]
+
+        def bind(self: socket.socket, address: tuple[str, int]) -> None:
+            real(self, address)
+            if address[1] == port:
+                rival.listen()
+
+        monkeypatch.setattr(socket.socket, "bind", bind)
+        node = Node()
+        async with nodes(node):
+            assert await node.transport.listen((LOCAL,), port, node.taken.append) > port
+
+
 async def test_both_families_share_one_port(monkeypatch: pytest.MonkeyPatch) -> None:
     bound: list[tuple[object, ...]] = []
     real = socket.socket.bind
