@@ -32,7 +32,7 @@ from node.mesh.protocol.addresses import AddressBook
 from node.mesh.protocol.effects import Close, Send
 from node.mesh.protocol.fetching import Came, Dropped, Fetching, Offered
 from node.mesh.protocol.hello import GUEST, PROTOCOL, Hello
-from node.mesh.protocol.limits import BAN_MS, LIMITS, PART_MS, sizes_in
+from node.mesh.protocol.limits import BAN_MS, PART_MS, sizes_in
 from node.mesh.protocol.messages import (
     FRONT,
     SECTIONS,
@@ -51,6 +51,7 @@ from node.service.fetch_folder import FetchFolder
 from node.service.fetch_progress import FetchView
 from node.service.mesh_settings import MeshSettings
 from node.service.peer_file import PeerFile
+from node.service.saying import say
 from node.service.shelf import NO_PROOF
 
 _LINKS = 6
@@ -143,7 +144,7 @@ class SnapshotFetch:
         for task in self._running:
             task.cancel()
         for link in self.links.values():
-            _send(link, Bye("done", "Thank you."))
+            say(link, Bye("done", "Thank you."))
         await self._transport.close()
         await tasks.__aexit__(None, None, None)
         self.file.save(self.file.port, self.book.rows(), self.file.bans, self.file.routes)
@@ -244,7 +245,7 @@ class SnapshotFetch:
         self._dialling.discard(link.peer)
         self.book.add(Address(host, port, link.peer), b"", self._clock())
         self.book.reached(link.peer, self._clock())
-        _send(link, AskAddresses())
+        say(link, AskAddresses())
         self.machine.connected(number, self._now_ms())
         self._do()
         try:
@@ -295,7 +296,7 @@ class SnapshotFetch:
             self.file.bans[link.peer] = self._clock() + close.ban_ms
         self.book.failed(link.peer, self._clock())
         self.machine.disconnected(close.peer, self._now_ms())
-        _send(link, Bye(close.code[:32], close.text[:200]))
+        say(link, Bye(close.code[:32], close.text[:200]))
         link.abort(close.code, close.text)
 
     # -- what the machine wants -----------------------------------------------------------------------------------
@@ -306,7 +307,7 @@ class SnapshotFetch:
                 match effect:
                     case Send(number, message):
                         if (link := self.links.get(number)) is not None:
-                            _send(link, message)
+                            say(link, message)
                     case Close():
                         self._end(effect)
                     case Offered(number, offer):
@@ -398,7 +399,7 @@ class SnapshotFetch:
             return NO_PROOF
         page: asyncio.Future[Proof] = asyncio.get_running_loop().create_future()
         self._pages[number] = page
-        _send(link, AskProof(self._trusted, checkpoint.hash, after))
+        say(link, AskProof(self._trusted, checkpoint.hash, after))
         try:
             async with asyncio.timeout(PART_MS / 1000):
                 return await page
@@ -414,7 +415,3 @@ class SnapshotFetch:
         lacking = await self.folder.begin(checkpoint.hash, offer.buckets)
         _log.info("fetching the state at checkpoint %d: %d of %d parts", checkpoint.number, len(lacking), SECTIONS)
         self.machine.begin(checkpoint.hash, offer.sizes, lacking, self._now_ms())
-
-
-def _send(link: Link, message: AnyMessage) -> None:
-    link.send(messages.NUMBERS[type(message)], forms.encode(message), LIMITS[type(message)].queue)

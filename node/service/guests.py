@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 from node.encoding.canonical import pack
 from node.mesh.link import Link, LinkError
-from node.mesh.protocol import forms, messages
-from node.mesh.protocol.limits import GUEST_MS, GUEST_VOLUME, LIMITS, MAX_GUESTS
+from node.mesh.protocol import forms
+from node.mesh.protocol.limits import GUEST_MS, GUEST_VOLUME, MAX_GUESTS
 from node.mesh.protocol.messages import (
     PART_SIZE,
     Addresses,
@@ -29,6 +29,7 @@ from node.mesh.protocol.messages import (
     WireError,
 )
 from node.mesh.protocol.quota import Bucket, Quota
+from node.service.saying import say
 from node.service.shelf import NO_PROOF, Shelf
 from node.storage.parts import read_part
 
@@ -64,8 +65,7 @@ class Guests:
                     while not volume.has(size, self._now_ms()):  # noqa: ASYNC110
                         await asyncio.sleep(_PAUSE_S)
                     volume.take(size)
-                    number = messages.NUMBERS[type(answer)]
-                    link.send(number, forms.encode(answer), LIMITS[type(answer)].queue)
+                    say(link, answer)
                     await link.drain(GUEST_MS / 1000)
         except (LinkError, TimeoutError):
             await link.close()

@@ -17,10 +17,10 @@ from node.ledger.parameters import ParameterError
 from node.mesh.certificate import make_credentials
 from node.mesh.identity import NodeKey
 from node.mesh.link import LinkError
-from node.mesh.protocol import forms, messages
+from node.mesh.protocol import forms
 from node.mesh.protocol.addresses import AddressBook
 from node.mesh.protocol.hello import GUEST, PROTOCOL, Hello
-from node.mesh.protocol.limits import GUEST_MS, LIMITS, size_of
+from node.mesh.protocol.limits import GUEST_MS, size_of
 from node.mesh.protocol.messages import AskGenesis, Bye, GenesisFile, WireError
 from node.mesh.protocol.routes import Routes
 from node.mesh.transport import Transport
@@ -31,6 +31,7 @@ from node.service.clock import system_clock
 from node.service.founding import write_genesis
 from node.service.peer_file import PeerFile
 from node.service.restoring import final_height_of
+from node.service.saying import say
 from node.storage.lock import FolderLock
 from node.storage.reader import reading
 
@@ -110,8 +111,7 @@ async def _fetch(invitation: Invitation) -> Genesis:
 async def _ask(transport: Transport, address: Address, invitation: Invitation) -> Genesis:
     link = await transport.connect(address.host, address.port, address.node)
     try:
-        question = AskGenesis()
-        link.send(messages.NUMBERS[AskGenesis], forms.encode(question), LIMITS[AskGenesis].queue)
+        say(link, AskGenesis())
         while True:
             for kind, body in await link.receive():
                 match forms.decode(kind, body):

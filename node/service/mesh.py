@@ -23,15 +23,14 @@ from node.mesh.admission import AdmissionLimits
 from node.mesh.certificate import make_credentials
 from node.mesh.identity import NodeKey
 from node.mesh.link import Link, LinkError
-from node.mesh.protocol import forms, messages
 from node.mesh.protocol import hello as greetings
+from node.mesh.protocol import messages
 from node.mesh.protocol.addresses import AddressBook
 from node.mesh.protocol.effects import Close, Heard, Parted, Send
 from node.mesh.protocol.hello import CIRCUITS, GUEST, RELAY, Hello
-from node.mesh.protocol.limits import BAN_MS, LIMITS, heard_of_members, sizes_in
+from node.mesh.protocol.limits import BAN_MS, heard_of_members, sizes_in
 from node.mesh.protocol.messages import (
     Addresses,
-    AnyMessage,
     AskAddresses,
     Bye,
     Routes,
@@ -51,6 +50,7 @@ from node.service.peer_file import PeerFile
 from node.service.recovery import Recovery
 from node.service.relaying import Relaying
 from node.service.routing import Routing
+from node.service.saying import say
 from node.service.shelf import Shelf
 from node.service.steady_clock import SteadyClock, boot_ms
 from node.service.thrift import Thrift
@@ -162,7 +162,7 @@ class Mesh:
                 self._telling.cancel()
             self.recovery.anchors_now()
             for peer in self.peers.values():
-                _send(peer.link, Bye("stopping", "The node stops."))
+                say(peer.link, Bye("stopping", "The node stops."))
             await self._transport.close()
             self._save()
 
@@ -231,7 +231,7 @@ class Mesh:
                 return True
             self._check_welcome(link)
         except WireError as error:
-            _send(link, Bye(error.code[:32], str(error)[:200]))
+            say(link, Bye(error.code[:32], str(error)[:200]))
             await link.close()
             _log.debug("%r was sent away: %s", link, error)
             if error.code in ("self", "other_network"):
@@ -335,7 +335,7 @@ class Mesh:
             return
         match effect:
             case Send(number, message):
-                if not _send(peer.link, message):
+                if not say(peer.link, message):
                     self._end(number, peer, "too_slow", "The peer does not take what is sent.")
             case Heard(number, AskAddresses()):
                 self.gossip.say(number, self._addresses_for(peer.link))
@@ -354,7 +354,7 @@ class Mesh:
                 if ban_ms:
                     _log.warning("%r is not let in for %d min: %s (%s)", peer.link, ban_ms // 60_000, text, code)
                     self.bans[peer.link.peer] = self.clock() + ban_ms
-                _send(peer.link, Bye(code[:32], text[:200]))
+                say(peer.link, Bye(code[:32], text[:200]))
                 self._ended_there(peer)
                 self._end(number, peer, code, text)
             case _:
@@ -381,7 +381,7 @@ class Mesh:
     def end_all(self, code: str, text: str) -> None:
         """End all links, politely."""
         for number, peer in list(self.peers.items()):
-            _send(peer.link, Bye(code, text))
+            say(peer.link, Bye(code, text))
             self.gossip.disconnected(number)
             self._end(number, peer, code, text)
 
@@ -430,7 +430,7 @@ class Mesh:
         self.bans[node] = self.clock() + ban_ms
         for number, peer in list(self.peers.items()):
             if peer.link.peer == node:
-                _send(peer.link, Bye("banned", "This node does not talk to you for now."))
+                say(peer.link, Bye("banned", "This node does not talk to you for now."))
                 self.gossip.disconnected(number)
                 self._end(number, peer, "banned", "The owner of this node wanted it so.")
         self._save()
@@ -467,10 +467,6 @@ class Mesh:
             self.recovery.familiar.rows(),
             (allowance.day, allowance.used) if allowance.limit else (0, 0),
         )
-
-
-def _send(link: Link, message: AnyMessage) -> bool:
-    return link.send(messages.NUMBERS[type(message)], forms.encode(message), LIMITS[type(message)].queue)
 
 
 async def _close(link: Link, code: str, text: str) -> None:
