@@ -21,6 +21,7 @@ from node.consensus.engine import Engine
 from node.encoding.address import P256
 from node.ledger.signatures import low_s, verify, verify_transaction
 from node.ledger.types import SignedTransaction
+from node.profile.modes import is_android
 
 _log = logging.getLogger("nexus.mesh")
 
@@ -98,7 +99,7 @@ async def _in_slices(engine: Engine, waiting: Sequence[SignedTransaction]) -> No
 def measured() -> Measured:
     """Whether threads check signatures faster here. Takes less than a tenth of a second the first time."""
     cores = _cores()
-    if cores < 2:
+    if cores < 2 or is_android():  # a phone's cores sleep, and what wakes them drains it
         return Measured(100, 1)
     check = _probe()
     alone, both = [], []

@@ -9,5 +9,5 @@ from node.mesh.protocol.messages import NUMBERS, AnyMessage
 
 
 def say(link: Link, message: AnyMessage) -> bool:
-    """Put a message into the link's queue; False where the peer takes too little and the queue is full."""
+    """Let a message wait for its turn on a link; whether it was taken, as of `Link.send`."""
     return link.send(NUMBERS[type(message)], forms.encode(message), LIMITS[type(message)].queue)

@@ -130,6 +130,12 @@ def test_one_core_needs_no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "one thread" in words(Measured(100, 1))
 
 
+def test_a_phone_checks_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ahead, "_cores", lambda: 8)
+    monkeypatch.setenv("ANDROID_ROOT", "/system")
+    assert measured.__wrapped__() == Measured(100, 1)
+
+
 def test_what_is_measured_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ahead, "_cores", lambda: 4)
     for taken, threads in (([100, 60] * 4, 4), ([100, 98] * 4, 1), ([100, 900] * 3 + [100, 60], 4)):
